@@ -1,0 +1,1 @@
+"""Make a badly compressed JPEG better without ever seeing the original."""

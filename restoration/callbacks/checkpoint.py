@@ -1,0 +1,110 @@
+"""Checkpoints that survive a kill, and the way a run ends on Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+from restoration.errors import Interrupted
+
+FILE = "last.ckpt"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write a checkpoint beside its place, flush it to the disk and rename it.
+
+    Lightning's own way stages in the system's temporary folder: on another file system the last
+    move is a copy, which a kill cuts in two.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike, storage_options: Any = None
+    ) -> None:
+        """Save ``checkpoint`` under ``path``."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with open(temporary, "wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+class LastCheckpoint(Checkpoint):
+    """Keep ``last.ckpt`` in the run's directory, and end the run cleanly on Ctrl-C.
+
+    Ctrl-C waits for the end of the step, saves and raises ``Interrupted``, so that the checkpoint
+    never holds half a step; a second Ctrl-C ends the process at once and saves nothing. Lightning
+    calls checkpoint callbacks last, so the state of all others is that of the same step.
+
+    Args:
+        every: steps between two checkpoints.
+    """
+
+    def __init__(self, every: int = 200) -> None:
+        self.every = every
+        self.path: Path | None = None
+        self.interrupted = False
+        self.previous: Any = None
+
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        """Find the run's directory; every rank must ask."""
+        self.path = Path(trainer.log_dir or trainer.default_root_dir) / FILE
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Take over Ctrl-C; Python allows that in the main thread only."""
+        if threading.current_thread() is threading.main_thread():
+            self.previous = signal.signal(signal.SIGINT, self.interrupt)
+
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Ask for the end of the run; at the second call, end it."""
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        """Save when due or when asked to stop."""
+        assert self.path is not None
+        if trainer.global_step % self.every == 0 or self.interrupted:
+            trainer.save_checkpoint(self.path)
+        if self.interrupted:
+            raise Interrupted(
+                f"stopped after step {trainer.global_step} of {trainer.max_steps}; what has been "
+                f"restored so far lies in {self.path.parent}. To go on, give the same command with "
+                "--ckpt_path last"
+            )
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Save the finished run: asked to resume, it has nothing left to do."""
+        trainer.save_checkpoint(self.path)
+
+    def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        """Give Ctrl-C back."""
+        self.restore_signal()
+
+    def on_exception(
+        self, trainer: Trainer, module: LightningModule, exception: BaseException
+    ) -> None:
+        """Give Ctrl-C back."""
+        self.restore_signal()
+
+    def restore_signal(self) -> None:
+        """Reinstall the handler that was there before the run."""
+        if self.previous is not None:
+            signal.signal(signal.SIGINT, self.previous)
+            self.previous = None

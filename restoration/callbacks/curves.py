@@ -1,0 +1,107 @@
+"""Every scalar of a run over its steps, as a CSV file and in TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from restoration.files import write_atomically
+
+FILE = "curves.csv"
+
+
+class Curves(Callback):
+    """Record all scalars among the outputs of a step: ``curves.csv`` and the trainer's logger.
+
+    One row per recorded step: ``step`` (counted from 1) and a column per name; a cell is empty where
+    nothing was measured at that step. Values wait on the device and are fetched all at once, so
+    that no step waits for them.
+
+    Args:
+        every: steps between two rows.
+        flush_every: steps between two fetches.
+    """
+
+    def __init__(self, every: int = 10, flush_every: int = 100) -> None:
+        self.every = every
+        self.flush_every = flush_every
+        self.pending: list[tuple[int, dict[str, Tensor]]] = []
+        self.rows: list[dict[str, float]] = []
+        self.directory: Path | None = None
+
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        """Find the run's directory; every rank must ask."""
+        self.directory = Path(trainer.log_dir or trainer.default_root_dir)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        """Note the scalars of a step that is due."""
+        step = trainer.global_step
+        if step % self.every == 0:
+            scalars = {
+                name: value.detach().clone()
+                for name, value in outputs.items()
+                if isinstance(value, Tensor) and value.ndim == 0
+            }
+            self.pending.append((step, scalars))
+        if step % self.flush_every == 0:
+            self.flush(trainer)
+
+    def flush(self, trainer: Trainer) -> None:
+        """Fetch what waits, log it and write the file."""
+        if not self.pending:
+            return
+        values = iter(torch.stack([v.float() for _, s in self.pending for v in s.values()]).tolist())
+        for step, scalars in self.pending:
+            row = {name: next(values) for name in scalars}
+            self.rows.append({"step": step, **row})
+            if trainer.logger is not None:
+                trainer.logger.log_metrics({tag(name): v for name, v in row.items()}, step)
+        self.pending.clear()
+        self.write(trainer)
+
+    def write(self, trainer: Trainer) -> None:
+        """Write all rows; the columns are those that any row has, in order of appearance."""
+        if trainer.is_global_zero and self.directory is not None:
+            columns = dict.fromkeys(name for row in self.rows for name in row)
+            text = io.StringIO()
+            writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+            write_atomically(self.directory / FILE, text.getvalue().encode())
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Write what is left."""
+        self.flush(trainer)
+
+    def on_exception(
+        self, trainer: Trainer, module: LightningModule, exception: BaseException
+    ) -> None:
+        """Write what is left of a run that was cut short."""
+        self.flush(trainer)
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Fetch what waits, so that the checkpoint has every row up to its step."""
+        self.flush(trainer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows: a resumed run drops those that the killed one wrote after its checkpoint."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the rows from a checkpoint."""
+        self.rows = state_dict["rows"]
+
+
+def tag(name: str) -> str:
+    """Group the names in TensorBoard: quality/... for metrics, train/... for the loss's terms."""
+    return f"quality/{name}" if name.startswith(("psnr", "ms_ssim")) else f"train/{name}"

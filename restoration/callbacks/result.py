@@ -1,0 +1,166 @@
+"""What a run leaves behind: the restored image, the result file, the table on the screen."""
+
+from __future__ import annotations
+
+import json
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from restoration.data import image_of
+from restoration.callbacks.best import BestStep
+from restoration.errors import Interrupted
+from restoration.files import write_atomically
+from restoration.metrics import scores, to_pixels
+
+IMAGE = "restored.png"
+BEST_IMAGE = "best.png"
+RESULT = "result.json"
+
+
+class ResultWriter(Callback):
+    """Write ``restored.png`` (the smoothed output), ``best.png`` and, last, ``result.json``.
+
+    A directory with ``result.json`` is a finished run. A run cut short by Ctrl-C leaves the image
+    restored so far, and no result file.
+    """
+
+    def __init__(self) -> None:
+        self.directory: Path | None = None
+        self.raw: Tensor | None = None
+        self.smoothed: Tensor | None = None
+        self.began = 0.0
+        self.earlier = 0.0  # seconds spent before the run was resumed
+
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        """Find the run's directory; every rank must ask."""
+        self.directory = Path(trainer.log_dir or trainer.default_root_dir)
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Start the clock; a result of an earlier run in this directory is no longer valid."""
+        self.began = time.monotonic()
+        assert self.directory is not None
+        if trainer.is_global_zero and trainer.global_step < trainer.max_steps:
+            (self.directory / RESULT).unlink(missing_ok=True)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        """Hold on to the latest outputs; no copy."""
+        self.raw = outputs["image"]
+        self.smoothed = outputs["smoothed"]
+
+    def on_fit_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Write everything, and show the table."""
+        if self.raw is None or not trainer.is_global_zero:
+            return
+        self.write_image(trainer, IMAGE, self.smoothed)
+        best = self.best(trainer)
+        if best is not None:
+            self.write_image(trainer, BEST_IMAGE, best.image)
+        assert self.directory is not None
+        result = self.result(trainer, module)
+        content = json.dumps(result, indent=2, allow_nan=False) + "\n"
+        write_atomically(self.directory / RESULT, content.encode())
+        show(result, self.directory / IMAGE)
+
+    def on_exception(
+        self, trainer: Trainer, module: LightningModule, exception: BaseException
+    ) -> None:
+        """Write what has been restored so far when the user stops the run."""
+        if isinstance(exception, Interrupted) and trainer.is_global_zero:
+            self.write_image(trainer, IMAGE, self.smoothed)
+
+    def write_image(self, trainer: Trainer, name: str, image: Tensor | None) -> None:
+        """Write one image upright, with the JPEG's profile and EXIF."""
+        if image is not None and self.directory is not None:
+            png = image_of(trainer).jpeg.to_png(to_pixels(image))
+            write_atomically(self.directory / name, png)
+
+    def best(self, trainer: Trainer) -> BestStep | None:
+        """Return the oracle's callback where it has found something."""
+        found = [c for c in trainer.callbacks if isinstance(c, BestStep) and c.step is not None]  # type: ignore[attr-defined]
+        return found[0] if found else None
+
+    def result(self, trainer: Trainer, module: LightningModule) -> dict[str, Any]:
+        """Collect the content of the result file."""
+        data = image_of(trainer)
+
+        def measure(image: Tensor | None) -> dict[str, Any] | None:
+            if data.truth is None or image is None:
+                return None
+            return scores(image, data.truth.to(image.device))
+
+        best = self.best(trainer)
+        return {
+            "image": str(data.image),
+            "size": list(data.jpeg.pixels.shape[1::-1]),
+            "quality": data.quality,
+            "net": describe(module.net),
+            "parameters": sum(p.numel() for p in module.net.parameters()),
+            "loss": describe(module.loss),
+            "steps": trainer.global_step,
+            "seed": torch.initial_seed(),
+            "device": device_name(module.device),
+            "seconds": round(self.seconds, 2),
+            "versions": {
+                name: version(name) for name in ("restoration", "torch", "lightning", "pillow")
+            },
+            "jpeg": measure(data.batch.target),
+            "final": measure(self.raw),
+            "smoothed": measure(self.smoothed),
+            "best": None
+            if best is None
+            else {"step": best.step, **(measure(best.image) or {})},
+        }
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of optimisation, earlier parts of a resumed run included."""
+        return self.earlier + time.monotonic() - self.began
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the time spent and the latest raw output, for the checkpoint."""
+        return {"seconds": self.seconds, "raw": self.raw, "smoothed": self.smoothed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take them from a checkpoint: a finished run that is resumed writes its files again."""
+        self.earlier = state_dict["seconds"]
+        self.raw = state_dict["raw"]
+        self.smoothed = state_dict["smoothed"]
+
+
+def describe(module: nn.Module) -> str:
+    """Name a network or loss with its settings in one line: ``Class(extra_repr)``."""
+    return f"{type(module).__name__}({module.extra_repr()})"
+
+
+def device_name(device: torch.device) -> str:
+    """Name the device as a person would: "cpu" or the GPU's product name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def show(result: dict[str, Any], image: Path) -> None:
+    """Print the final table on stdout, and where the restored image lies."""
+    console = Console()
+    table = Table("", "PSNR / dB", "MS-SSIM", title=f"{Path(result['image']).name}, {result['steps']} steps")
+    for name, key in (("JPEG", "jpeg"), ("raw", "final"), ("smoothed", "smoothed"), ("best", "best")):
+        row = result[key]
+        if row is not None:
+            label = f"best (step {row['step']}, oracle)" if name == "best" else name
+            table.add_row(label, number(row["psnr"], ".2f"), number(row["ms_ssim"], ".4f"))
+    if table.row_count:
+        console.print(table)
+    console.print(f"restored image: {image}", soft_wrap=True, highlight=False)
+
+
+def number(value: float | None, form: str) -> str:
+    """Format a number; a dash stands for one that is not defined."""
+    return "-" if value is None else format(value, form)

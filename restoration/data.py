@@ -1,0 +1,159 @@
+"""One image as a Lightning data module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from lightning.pytorch import LightningDataModule, Trainer
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from restoration.errors import RestorationError
+from restoration.files import find
+from restoration.inputs import NetworkInput, Noise
+from restoration.jpeg import CompressedImage, compress, read_jpeg, read_lossless
+from restoration.losses import Batch
+
+
+class Repeated(Dataset[Batch]):
+    """The one batch, ``times`` times: an epoch."""
+
+    def __init__(self, batch: Batch, times: int) -> None:
+        self.batch = batch
+        self.times = times
+
+    def __len__(self) -> int:
+        return self.times
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.batch
+
+
+class SingleImage(LightningDataModule):
+    """The JPEG to restore, the network's input and, for the metric writers alone, the truth.
+
+    Args:
+        image: a JPEG, restored as it is; or, with ``quality``, a lossless image, which is compressed
+            in memory and serves as the truth.
+        quality: JPEG quality, 1 to 100, at which a lossless image is compressed.
+        truth: the clean image of a JPEG, for measuring only. No loss, stop or recipe sees it.
+        crop: side of a centred square cut from a lossless image before it is compressed.
+        input: what the network is fed.
+        steps_per_epoch: optimiser steps that Lightning counts as an epoch; of no effect on the
+            result.
+    """
+
+    def __init__(
+        self,
+        image: str,
+        quality: int | None = None,
+        truth: str | None = None,
+        crop: int | None = None,
+        input: NetworkInput = Noise(),  # noqa: A002 - the option is named so
+        steps_per_epoch: int = 100,
+    ) -> None:
+        super().__init__()
+        if steps_per_epoch < 1:
+            raise RestorationError(f"data.steps_per_epoch must be at least 1, not {steps_per_epoch}")
+        self.image = find(image)
+        self.quality = quality
+        self.truth_path = None if truth is None else find(truth)
+        self.crop = crop
+        self.input = input
+        self.steps_per_epoch = steps_per_epoch
+        self.jpeg: CompressedImage | None = None
+        self.truth: Tensor | None = None
+        self.batch: Batch | None = None
+
+    @property
+    def name(self) -> str:
+        """What runs on this image are filed under: the file's name and the quality."""
+        return self.image.stem + ("" if self.quality is None else f"-q{self.quality}")
+
+    def setup(self, stage: str) -> None:
+        """Read the image once; the network's input is drawn from the global seed.
+
+        Raises:
+            RestorationError: a file cannot be used, or the options contradict each other.
+        """
+        if self.batch is not None:
+            return
+        self.jpeg, truth = self.read()
+        self.truth = None if truth is None else to_tensor(truth)
+        target = to_tensor(self.jpeg.pixels)
+        generator = torch.Generator().manual_seed(torch.initial_seed())
+        self.batch = Batch(
+            z=self.input(target, generator),
+            target=target,
+            coefficients=tuple(torch.from_numpy(c).float() for c in self.jpeg.coefficients),
+            tables=tuple(torch.from_numpy(t).float() for t in self.jpeg.tables),
+            sampling=self.jpeg.sampling,
+        )
+
+    def read(self) -> tuple[CompressedImage, NDArray | None]:
+        """Return the JPEG and the truth, both in the orientation in which the JPEG is stored."""
+        if self.quality is not None:
+            if self.truth_path is not None:
+                raise RestorationError(
+                    "data.truth goes with a JPEG; with data.quality the image itself is the truth"
+                )
+            clean = read_lossless(self.image)
+            if self.crop is not None:
+                clean = centre_crop(clean, self.crop, self.image)
+            return compress(clean, self.quality), clean
+        if self.crop is not None:
+            raise RestorationError("data.crop needs data.quality and a lossless image")
+        jpeg = read_jpeg(self.image)
+        if self.truth_path is None:
+            return jpeg, None
+        truth = jpeg.stored(read_lossless(self.truth_path))
+        if truth.shape != jpeg.pixels.shape:
+            raise RestorationError(
+                f"{self.truth_path} is not of the JPEG's size and channels: "
+                f"{shape_of(truth)} against {shape_of(jpeg.pixels)}"
+            )
+        return jpeg, truth
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Yield the batch ``steps_per_epoch`` times; its own generator keeps the global one still."""
+        assert self.batch is not None
+        return DataLoader(
+            Repeated(self.batch, self.steps_per_epoch),
+            batch_size=None,
+            generator=torch.Generator(),
+        )
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Move the batch at the first step and hand out the moved one from then on."""
+        if self.batch is None or self.batch.target.device != device:
+            self.batch = batch.to(device)
+        return self.batch
+
+
+def image_of(trainer: Trainer) -> SingleImage:
+    """Return the image that a trainer works on."""
+    return trainer.datamodule  # type: ignore[attr-defined, no-any-return]
+
+
+def to_tensor(pixels: NDArray) -> Tensor:
+    """(H, W, C) uint8 -> (1, C, H, W) float32 in [0, 1]."""
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous().float() / 255
+
+
+def centre_crop(pixels: NDArray, side: int, name: Path) -> NDArray:
+    """Cut a centred square of ``side`` pixels out of (H, W, C)."""
+    H, W, _ = pixels.shape
+    if not 1 <= side <= min(H, W):
+        raise RestorationError(f"cannot crop {side} x {side} from {name} of {shape_of(pixels)}")
+    top, left = (H - side) // 2, (W - side) // 2
+    return pixels[top : top + side, left : left + side].copy()
+
+
+def shape_of(pixels: NDArray) -> str:
+    """Describe (H, W, C) for a person."""
+    H, W, C = pixels.shape
+    return f"{W} x {H} pixels, {'RGB' if C == 3 else 'grey'}"

@@ -1,0 +1,206 @@
+"""Read JPEG files and lossless images, and compress as the paper does."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import jpeglib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from restoration.errors import RestorationError
+
+MINIMUM_SIDE = 16  # pixels: one 4:2:0 coding unit
+ORIENTATION = 0x0112  # EXIF tag
+
+# The operations that turn stored pixels upright, by EXIF orientation (EXIF 2.32, section 4.6.4 A).
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+STORED = UPRIGHT | {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+
+
+@dataclass(frozen=True)
+class CompressedImage:
+    """A decoded JPEG and what its file knows, all in the orientation in which it is stored.
+
+    Attributes:
+        pixels: as Pillow decodes them, uint8, (H, W, 3) RGB or (H, W, 1) grey.
+        coefficients: quantised DCT coefficients per component (Y, Cb, Cr), int16,
+            (rows, columns, 8, 8) in blocks; grids cover the image, rounded up to whole blocks.
+        tables: quantisation table of each component, (8, 8), by (vertical, horizontal) frequency.
+        sampling: (vertical, horizontal) sampling factors of each component.
+        icc: the ICC profile, or None.
+        exif: the raw EXIF block, or None.
+    """
+
+    pixels: NDArray[np.uint8]
+    coefficients: tuple[NDArray[np.int16], ...]
+    tables: tuple[NDArray[np.int32], ...]
+    sampling: tuple[tuple[int, int], ...]
+    icc: bytes | None = None
+    exif: bytes | None = None
+
+    @property
+    def orientation(self) -> int:
+        """The EXIF orientation, 1 (upright) to 8."""
+        exif = Image.Exif()
+        exif.load(self.exif or b"")
+        value = exif.get(ORIENTATION, 1)
+        return value if value in UPRIGHT else 1
+
+    def upright(self, pixels: NDArray[np.uint8]) -> Image.Image:
+        """Turn an image in this file's stored orientation (H, W, C) upright."""
+        image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+        turn = UPRIGHT.get(self.orientation)
+        return image if turn is None else image.transpose(turn)
+
+    def stored(self, upright: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Turn an upright image (H, W, C) into this file's stored orientation."""
+        turn = STORED.get(self.orientation)
+        if turn is None:
+            return upright
+        image = Image.fromarray(upright.squeeze(-1) if upright.shape[-1] == 1 else upright)
+        return pixels_of(image.transpose(turn))
+
+    def to_png(self, pixels: NDArray[np.uint8]) -> bytes:
+        """Encode an image of the stored orientation as an upright PNG with the profile and EXIF."""
+        exif = Image.Exif()
+        exif.load(self.exif or b"")
+        exif.pop(ORIENTATION, None)  # the pixels are upright now
+        file = io.BytesIO()
+        self.upright(pixels).save(
+            file,
+            format="PNG",
+            icc_profile=self.icc,
+            exif=exif.tobytes() if self.exif else None,
+        )
+        return file.getvalue()
+
+
+def pixels_of(image: Image.Image) -> NDArray[np.uint8]:
+    """Pillow image of mode L or RGB -> (H, W, 1) or (H, W, 3)."""
+    pixels = np.array(image)
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def read_jpeg(path: str | Path) -> CompressedImage:
+    """Read a JPEG file.
+
+    Raises:
+        RestorationError: the file is missing, unreadable, not a JPEG, damaged, smaller than 16 x 16,
+            or of a colour space other than greyscale and YCbCr.
+    """
+    data = read_bytes(path)
+    image = open_image(data, path)
+    if image.format not in ("JPEG", "MPO"):  # MPO: a JPEG with further pictures behind it
+        raise RestorationError(
+            f"{path} is a {image.format}, not a JPEG: how it was quantised is unknown "
+            "(to experiment, compress a lossless image with --data.quality 10)"
+        )
+    return parse(data, image, path)
+
+
+def read_lossless(path: str | Path) -> NDArray[np.uint8]:
+    """Read an 8-bit lossless image, upright, (H, W, C).
+
+    Raises:
+        RestorationError: the file is missing, damaged, lossy, of more than 8 bits or with
+            transparency.
+    """
+    image = open_image(read_bytes(path), path)
+    if image.format in ("JPEG", "MPO"):
+        raise RestorationError(f"{path} is a JPEG, but a lossless image is needed here")
+    if image.mode in ("RGBA", "LA", "P", "1"):
+        opaque = image.convert("RGBA")
+        if opaque.getchannel("A").getextrema()[0] != 255:
+            raise RestorationError(f"{path} has transparency; flatten it first")
+        image = opaque.convert("L" if image.mode in ("LA", "1") else "RGB")
+    if image.mode not in ("L", "RGB"):
+        raise RestorationError(f"{path} is of mode {image.mode}; convert it to 8-bit RGB or grey")
+    return pixels_of(ImageOps.exif_transpose(image))
+
+
+def compress(pixels: NDArray[np.uint8], quality: int) -> CompressedImage:
+    """Compress (H, W, C) to JPEG in memory as the paper does: ``PIL.save(quality=q)``, 4:2:0.
+
+    Raises:
+        RestorationError: the quality is not within 1 to 100, or a side is under 16 pixels.
+    """
+    if not 1 <= quality <= 100:
+        raise RestorationError(f"the JPEG quality must lie within 1 to 100, not {quality}")
+    file = io.BytesIO()
+    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(
+        file, format="JPEG", quality=quality
+    )
+    data = file.getvalue()
+    return parse(data, open_image(data, "the image"), "the image")
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Read a whole file, with a readable error where that fails."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise RestorationError(f"cannot read {path}: {error.strerror}") from error
+    if not data:
+        raise RestorationError(f"{path} is empty")
+    return data
+
+
+def open_image(data: bytes, name: str | Path) -> Image.Image:
+    """Decode a whole image with Pillow, with a readable error where that fails."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damaged metadata and large images are no news here
+            image = Image.open(io.BytesIO(data))
+            image.load()
+    except UnidentifiedImageError as error:
+        raise RestorationError(f"{name} is not an image that can be read") from error
+    except Image.DecompressionBombError as error:
+        raise RestorationError(f"{name} is too large: {error}") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise RestorationError(f"{name} is damaged: {error}") from error
+    if min(image.size) < MINIMUM_SIDE:
+        raise RestorationError(
+            f"{name} is {image.width} x {image.height} pixels; at least {MINIMUM_SIDE} x "
+            f"{MINIMUM_SIDE} are needed"
+        )
+    return image
+
+
+def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
+    """Read the coefficients behind an image that Pillow has decoded without complaint."""
+    if image.mode not in ("L", "RGB"):
+        raise RestorationError(f"{name} is a {image.mode} JPEG; only RGB and greyscale are supported")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "image.jpg"
+        file.write_bytes(data)
+        try:
+            jpeg = jpeglib.read_dct(file)
+            jpeg.load()
+        except OSError as error:
+            raise RestorationError(f"{name}: its DCT coefficients cannot be read") from error
+    space = jpeg.jpeg_color_space.name.removeprefix("JCS_")
+    if space not in ("YCbCr", "GRAYSCALE"):
+        raise RestorationError(f"{name} stores {space}; only YCbCr and greyscale are supported")
+    components = [jpeg.Y, jpeg.Cb, jpeg.Cr] if image.mode == "RGB" else [jpeg.Y]
+    return CompressedImage(
+        pixels=pixels_of(image),
+        coefficients=tuple(np.array(c) for c in components),
+        tables=tuple(jpeg.qt[i].astype(np.int32) for i in jpeg.quant_tbl_no),
+        sampling=tuple((int(v), int(h)) for v, h in jpeg.samp_factor),
+        icc=image.info.get("icc_profile"),
+        exif=image.info.get("exif"),
+    )

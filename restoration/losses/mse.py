@@ -1,0 +1,19 @@
+"""Mean squared error against the decoded JPEG."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from restoration.losses.base import Batch, Loss
+
+
+class MSE(Loss):
+    """Mean squared error between the output and the JPEG's pixels: the deep image prior's loss.
+
+    L = 1/n sum_i (x_i - x0_i)^2, both in [0, 1], n = C H W.
+    """
+
+    def forward(self, output: Tensor, batch: Batch, net: nn.Module) -> dict[str, Tensor]:
+        """Return {"loss"}; see ``Loss.forward``."""
+        return {"loss": F.mse_loss(output, batch.target)}

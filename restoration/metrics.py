@@ -1,0 +1,63 @@
+"""PSNR and MS-SSIM as the paper reports them: on the 8-bit image that would be written."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
+MS_SSIM_MINIMUM_SIDE = 176  # pixels: five scales of an 11-pixel window
+
+
+def to_8bit(image: Tensor) -> Tensor:
+    """Round to the 256 levels of an 8-bit file, still as floats: (N, C, H, W) in [0, 1]."""
+    return image.clamp(0, 1).mul(255).round_().div_(255)
+
+
+def to_pixels(image: Tensor) -> NDArray[np.uint8]:
+    """(1, C, H, W) in [0, 1] -> (H, W, C) uint8, rounded."""
+    levels = to_8bit(image).mul(255).round().byte()
+    return np.asarray(levels[0].permute(1, 2, 0).cpu())
+
+
+def psnr(image: Tensor, truth: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of the 8-bit image in dB, over all channels together.
+
+    PSNR = -10 log10(mean((x - x*)^2)), x and x* in [0, 1]; infinite where they are equal.
+
+    Args:
+        image: (N, C, H, W) in [0, 1], rounded to 8 bit here.
+        truth: (N, C, H, W) in [0, 1].
+
+    Returns:
+        A scalar on the images' device; no synchronisation.
+    """
+    return -10 * torch.log10((to_8bit(image) - truth).square_().mean())
+
+
+def ms_ssim(image: Tensor, truth: Tensor) -> Tensor:
+    """Multi-scale structural similarity of the 8-bit image, mean over channels.
+
+    Args:
+        image: (N, C, H, W) in [0, 1], rounded to 8 bit here.
+        truth: (N, C, H, W) in [0, 1].
+
+    Returns:
+        A scalar; NaN where a side is under 176 pixels, for which the index is not defined.
+
+    Reference: Wang, Simoncelli, Bovik, Multiscale structural similarity for image quality
+    assessment, Asilomar 2003; torchmetrics' implementation.
+    """
+    if min(image.shape[-2:]) < MS_SSIM_MINIMUM_SIDE:
+        return image.new_tensor(math.nan)
+    return multiscale_structural_similarity_index_measure(to_8bit(image), truth, data_range=1.0)
+
+
+def scores(image: Tensor, truth: Tensor) -> dict[str, float | None]:
+    """Return {"psnr", "ms_ssim"} as numbers for a result file; None where not finite."""
+    values = {"psnr": psnr(image, truth).item(), "ms_ssim": ms_ssim(image, truth).item()}
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}

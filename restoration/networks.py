@@ -1,0 +1,161 @@
+"""The untrained hourglass network whose structure is the prior (Ulyanov et al., deep image prior)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from restoration.errors import RestorationError
+
+
+def reflect(x: Tensor, pad: int) -> Tensor:
+    """Pad the last two axes of ``x`` by ``pad`` on every side, mirrored about the border pixels.
+
+    Equal to ``F.pad(mode="reflect")`` bit for bit, gradients included, but built from slices: faster
+    on CPU, and deterministic on CUDA, where the backward of the built-in is not.
+    """
+    x = torch.cat([x[..., 1 : pad + 1].flip(-1), x, x[..., -pad - 1 : -1].flip(-1)], -1)
+    return torch.cat([x[..., 1 : pad + 1, :].flip(-2), x, x[..., -pad - 1 : -1, :].flip(-2)], -2)
+
+
+def mirror_indices(size: int, before: int, after: int) -> Tensor:
+    """Index a mirrored axis: ``size`` samples, ``before`` + ``after`` mirrored ones around them.
+
+    Unlike ``F.pad`` the mirror repeats as often as needed, so an axis may grow past twice its size.
+    Source position: p = i mod 2 (size - 1), reflected to 2 (size - 1) - p where p >= size.
+    """
+    period = max(2 * (size - 1), 1)
+    position = torch.arange(-before, size + after) % period
+    return torch.minimum(position, (period - position) % period) if size > 1 else position * 0
+
+
+class ConvBlock(nn.Sequential):
+    """Reflection-padded convolution, batch norm, LeakyReLU(0.2)."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, kernel, stride), batch_norm(outputs), nn.LeakyReLU(0.2)
+        )
+        self.pad = kernel // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
+        return super().forward(reflect(x, self.pad) if self.pad else x)
+
+
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    """Batch norm that uses the statistics of the batch at hand always, in eval mode too.
+
+    The network is optimised as that function; running statistics would make it another one.
+    """
+    return nn.BatchNorm2d(channels, track_running_stats=False)
+
+
+class Level(nn.Module):
+    """One scale: down by two, the scales below, up by two, joined with an optional skip branch."""
+
+    def __init__(
+        self, inputs: int, filters: int, skip: int, deeper: Level | None, nearest: bool
+    ) -> None:
+        super().__init__()
+        self.filters = filters
+        self.skip = ConvBlock(inputs, skip, 1) if skip else None
+        self.down = nn.Sequential(
+            ConvBlock(inputs, filters, 3, stride=2), ConvBlock(filters, filters, 3)
+        )
+        self.deeper = deeper
+        joined = skip + (deeper.filters if deeper else filters)
+        self.norm = batch_norm(joined)
+        self.up = nn.Sequential(ConvBlock(joined, filters, 3), ConvBlock(filters, filters, 1))
+        self.nearest = nearest
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, filters, H, W), H and W even."""
+        y = self.down(x)  # (N, filters, H/2, W/2)
+        if self.deeper is not None:
+            y = self.deeper(y)
+        if self.nearest:
+            y = F.interpolate(y, scale_factor=2, mode="nearest")
+        else:
+            y = F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=False)
+        if self.skip is not None:
+            y = torch.cat([self.skip(x), y], 1)  # unequal sizes are an error, never cropped
+        return self.up(self.norm(y))
+
+
+class Hourglass(nn.Module):
+    """Encoder-decoder with skip connections and a sigmoid output, the generator of the paper.
+
+    Per level: 3x3 convolution of stride 2 and 3x3 convolution down; then, after the deeper levels,
+    upsampling by two, concatenation behind the skip branch (1x1 convolution), batch norm, 3x3 and
+    1x1 convolution. Every convolution but the last is reflection-padded and followed by batch norm
+    and LeakyReLU(0.2).
+
+    Images of any size are mirrored once at the entrance to a multiple of ``2 ** len(filters)``, at
+    least twice that (batch norm and mirroring need two samples at the deepest level), and the
+    output is cropped once.
+
+    Args:
+        input_depth: channels of the network's input.
+        output_channels: channels of the restored image.
+        filters: filters per level, from the finest to the coarsest, the same down and up.
+        skips: filters of each level's skip branch; 0 is no skip, all zeros switch skips off.
+        nearest_levels: how many of the finest levels upsample by nearest neighbour; those below
+            are bilinear.
+
+    Raises:
+        RestorationError: ``skips`` has another length than ``filters``, or a number is out of range.
+
+    Reference: Ulyanov, Vedaldi, Lempitsky, Deep Image Prior, arXiv 1711.10925, supplementary.
+    """
+
+    def __init__(
+        self,
+        input_depth: int = 3,
+        output_channels: int = 3,
+        filters: Sequence[int] = (8, 16, 32, 64, 128),
+        skips: Sequence[int] = (0, 0, 0, 4, 4),
+        nearest_levels: int = 0,
+    ) -> None:
+        super().__init__()
+        if len(filters) != len(skips) or not filters:
+            raise RestorationError(
+                f"filters and skips need one number per level: {len(filters)} filters, "
+                f"{len(skips)} skips"
+            )
+        if min(filters) < 1 or min(skips) < 0:
+            raise RestorationError("filters must be at least 1 and skips at least 0")
+        self.filters = list(filters)
+        self.skips = list(skips)
+        self.nearest_levels = nearest_levels
+        self.multiple = 2 ** len(filters)
+        level: Level | None = None
+        for i in reversed(range(len(filters))):
+            inputs = filters[i - 1] if i else input_depth
+            level = Level(inputs, filters[i], skips[i], level, nearest=i < nearest_levels)
+        self.level = level
+        self.head = nn.Conv2d(filters[0], output_channels, 1)
+
+    def extra_repr(self) -> str:
+        """Return the settings, for the result file."""
+        return f"filters={self.filters}, skips={self.skips}, nearest_levels={self.nearest_levels}"
+
+    def padding(self, size: int) -> tuple[int, int]:
+        """Mirrored samples before and after an axis of ``size`` samples."""
+        padded = max(-(-size // self.multiple), 2) * self.multiple
+        return (padded - size) // 2, padded - size - (padded - size) // 2
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(N, input_depth, H, W) -> (N, output_channels, H, W) in (0, 1)."""
+        H, W = z.shape[-2:]
+        (top, bottom), (left, right) = self.padding(H), self.padding(W)
+        if top + bottom:
+            z = z.index_select(-2, mirror_indices(H, top, bottom).to(z.device))
+        if left + right:
+            z = z.index_select(-1, mirror_indices(W, left, right).to(z.device))
+        assert self.level is not None
+        y = torch.sigmoid(self.head(self.level(z)))
+        return y[..., top : top + H, left : left + W]

@@ -1,0 +1,83 @@
+"""The one optimisation: a network fitted to one image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor, nn
+
+from restoration.data import image_of
+from restoration.losses import Batch, Loss
+
+# (channels of the network's input, channels of the image) -> network with an output in [0, 1]
+NetFactory = Callable[[int, int], nn.Module]
+
+
+class RestorationTask(LightningModule):
+    """Optimise a network so that the loss of its output is least.
+
+    Args:
+        net: the network's class with all but its first two arguments (input depth and output
+            channels), which follow from the image.
+        loss: what is minimised.
+        optimizer: builds the optimiser from the parameters.
+        perturbation: standard deviation of the Gaussian noise that is added to the network's input
+            afresh at each step; 0 switches it off. (The paper speaks of a constant input; the
+            reference code of the deep image prior adds this noise.)
+    """
+
+    def __init__(
+        self,
+        net: NetFactory,
+        loss: Loss,
+        optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=0.01, fused=True),
+        perturbation: float = 1 / 30,
+    ) -> None:
+        super().__init__()
+        self.make_net = net
+        self.net: nn.Module | None = None
+        self.loss = loss
+        self.optimizer = optimizer
+        self.perturbation = perturbation
+        self.generator: torch.Generator | None = None
+        self.generator_state: Tensor | None = None
+
+    def configure_model(self) -> None:
+        """Build the network for the image at hand; Lightning calls this more than once."""
+        if self.net is None:
+            batch = image_of(self.trainer).batch
+            self.net = self.make_net(batch.z.shape[1], batch.target.shape[1])
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return the injected optimiser over network and loss parameters."""
+        return self.optimizer(self.parameters())
+
+    def on_fit_start(self) -> None:
+        """Create the noise generator: own, so that nothing else moves it; one stream per rank."""
+        self.generator = torch.Generator(self.device)
+        self.generator.manual_seed(torch.initial_seed() + 1 + self.global_rank)
+        if self.generator_state is not None:
+            self.generator.set_state(self.generator_state)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the generator's state: a resumed run draws the noise that it would have drawn."""
+        if self.generator is not None:
+            checkpoint["generator"] = self.generator.get_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the generator's state; ``on_fit_start`` applies it."""
+        self.generator_state = checkpoint["generator"].cpu()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """One step; the image returned is the very output that was optimised, detached."""
+        assert self.net is not None
+        if self.perturbation:
+            noise = torch.randn(batch.z.shape, generator=self.generator, device=batch.z.device)
+            batch = replace(batch, z=noise.mul_(self.perturbation).add_(batch.z))
+        output = self.net(batch.z)
+        return {**self.loss(output, batch, self.net), "image": output.detach()}

@@ -1,0 +1,24 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from restoration.files import find
+
+KODAK = Path(__file__).parents[2] / "shared" / "data" / "kodak"
+
+
+@pytest.fixture(scope="session")
+def photo() -> np.ndarray:
+    """The photograph shipped with the package, (192, 192, 3) uint8."""
+    return np.array(Image.open(find("samples/coffee.png")))
+
+
+@pytest.fixture(scope="session")
+def kodak() -> list[Path]:
+    """The Kodak images; they are not part of the project."""
+    images = sorted(KODAK.glob("kodim*.png"))
+    if not images:
+        pytest.skip(f"no Kodak images in {KODAK}")
+    return images

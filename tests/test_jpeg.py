@@ -1,0 +1,201 @@
+"""Reading JPEG files, against Pillow's decoder and an own one after ITU-T T.81 and JFIF."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, ImageOps
+from scipy.fft import idctn
+
+from restoration.errors import RestorationError
+from restoration.jpeg import CompressedImage, compress, read_jpeg, read_lossless
+
+
+def triangle_upsample(plane: np.ndarray, axis: int) -> np.ndarray:
+    """Double an axis as libjpeg does: 3 parts of the nearer sample, 1 of the further; sum 4."""
+    plane = np.moveaxis(plane, axis, 0)
+    padded = np.concatenate([plane[:1], plane, plane[-1:]])
+    out = np.empty((2 * len(plane), *plane.shape[1:]))
+    out[0::2] = 3 * plane + padded[:-2]
+    out[1::2] = 3 * plane + padded[2:]
+    return np.moveaxis(out, 0, axis)
+
+
+def upsample(plane: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+    """Chroma to full size with libjpeg's alternating rounding (jdsample.c, h2v1 and h2v2)."""
+    if ratio[0] == 2:
+        plane = triangle_upsample(plane, 0)
+    if ratio[1] == 2:
+        plane = triangle_upsample(plane, 1)
+    parts = 4 ** int(np.log2(ratio.prod()))
+    bias = {1: (0, 0), 4: (1, 2), 16: (8, 7)}[parts]
+    plane[:, 0::2] = (plane[:, 0::2] + bias[0]) // parts
+    plane[:, 1::2] = (plane[:, 1::2] + bias[1]) // parts
+    return plane
+
+
+def decode(jpeg: CompressedImage) -> np.ndarray:
+    """Coefficients -> pixels: dequantise, inverse DCT, upsample, colour; rounded between stages."""
+    H, W, _ = jpeg.pixels.shape
+    highest = np.max(jpeg.sampling, axis=0)
+    planes = []
+    for blocks, table, factors in zip(jpeg.coefficients, jpeg.tables, jpeg.sampling, strict=True):
+        samples = idctn(blocks * table.astype(float), axes=(-2, -1), norm="ortho") + 128
+        rows, columns = blocks.shape[:2]
+        plane = samples.transpose(0, 2, 1, 3).reshape(rows * 8, columns * 8)
+        plane = np.rint(plane).clip(0, 255)
+        ratio = highest // np.array(factors)
+        plane = plane[: -(-H // ratio[0]), : -(-W // ratio[1])]
+        planes.append(upsample(plane, ratio)[:H, :W])
+    if len(planes) == 1:
+        return planes[0][..., None]
+    y, cb, cr = planes[0], planes[1] - 128, planes[2] - 128
+    rgb = [y + 1.402 * cr, y - 0.344136286 * cb - 0.714136286 * cr, y + 1.772 * cb]
+    return np.rint(np.stack(rgb, -1)).clip(0, 255)
+
+
+def encoded(pixels: np.ndarray, **options) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="JPEG", **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("size", [(192, 192), (187, 181), (17, 31), (16, 16)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"subsampling": 0},
+        {"subsampling": 1},
+        {"subsampling": 2},
+        {"subsampling": 2, "progressive": True},
+        {"subsampling": 2, "restart_marker_blocks": 2},
+        {"grey": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("quality", [10, 75])
+def test_coefficients_decode_to_pillows_pixels(photo, tmp_path, size, options, quality):
+    options = dict(options)
+    pixels = photo[: size[0], : size[1]]
+    if options.pop("grey", False):
+        pixels = np.array(Image.fromarray(pixels).convert("L"))
+    path = tmp_path / "image.jpg"
+    path.write_bytes(encoded(pixels, quality=quality, **options))
+
+    jpeg = read_jpeg(path)
+    difference = np.abs(decode(jpeg) - jpeg.pixels)
+
+    assert jpeg.pixels.shape[:2] == size
+    # libjpeg's integer inverse DCT may round the other way: one level of chroma, two of blue
+    assert difference.max() <= 3
+    assert (difference <= 2).mean() > 0.999
+    assert difference.mean() < 0.1
+
+
+def test_compression_is_pillows(photo, tmp_path):
+    path = tmp_path / "image.jpg"
+    path.write_bytes(encoded(photo, quality=10))
+    jpeg = compress(photo, 10)
+    with Image.open(path) as reference:
+        np.testing.assert_array_equal(jpeg.pixels, np.array(reference))
+        for table, index in zip(jpeg.tables, (0, 1, 1), strict=True):
+            np.testing.assert_array_equal(table.ravel(), reference.quantization[index])
+    assert jpeg.sampling == ((2, 2), (1, 1), (1, 1))
+    for mine, read in zip(jpeg.coefficients, read_jpeg(path).coefficients, strict=True):
+        np.testing.assert_array_equal(mine, read)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_agrees_with_pillow(photo, tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = "maker"
+    path = tmp_path / "image.jpg"
+    stored = photo[:96, :64]
+    path.write_bytes(encoded(stored, quality=90, exif=exif))
+    with Image.open(path) as reference:
+        expected = np.array(ImageOps.exif_transpose(reference))
+    jpeg = read_jpeg(path)
+
+    png = Image.open(io.BytesIO(jpeg.to_png(jpeg.pixels)))
+    np.testing.assert_array_equal(np.array(png), expected)
+    np.testing.assert_array_equal(jpeg.stored(expected), jpeg.pixels)
+    assert png.getexif().get(0x0112, 1) == 1
+    assert png.getexif()[0x010F] == "maker"
+
+
+def test_profile_is_kept(photo, tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = tmp_path / "image.jpg"
+    path.write_bytes(encoded(photo, quality=10, icc_profile=profile))
+    jpeg = read_jpeg(path)
+    assert Image.open(io.BytesIO(jpeg.to_png(jpeg.pixels))).info["icc_profile"] == profile
+
+
+def bad_files(photo: np.ndarray) -> dict[str, tuple[bytes, str]]:
+    good = encoded(photo, quality=10)
+    png = io.BytesIO()
+    Image.fromarray(photo).save(png, format="PNG")
+    cmyk = io.BytesIO()
+    Image.fromarray(photo).convert("CMYK").save(cmyk, format="JPEG")
+    return {
+        "empty": (b"", "is empty"),
+        "text": (b"hello", "not an image"),
+        "truncated": (good[: len(good) // 2], "damaged"),
+        "header only": (good[:20], "not an image|damaged"),
+        "png": (png.getvalue(), "is a PNG, not a JPEG"),
+        "cmyk": (cmyk.getvalue(), "CMYK"),
+        "one pixel": (encoded(photo[:1, :1]), "1 x 1 pixels"),
+        "rgb": (encoded(photo, keep_rgb=True), "RGB"),
+    }
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["empty", "text", "truncated", "header only", "png", "cmyk", "one pixel", "rgb"],
+)
+def test_bad_jpegs_are_refused_in_one_line(photo, tmp_path, kind):
+    content, message = bad_files(photo)[kind]
+    path = tmp_path / "bad.jpg"
+    path.write_bytes(content)
+    with pytest.raises(RestorationError, match=message) as error:
+        read_jpeg(path)
+    assert "\n" not in str(error.value)
+    assert "bad.jpg" in str(error.value)
+
+
+def test_missing_files_and_folders_are_refused(tmp_path):
+    with pytest.raises(RestorationError, match="No such file"):
+        read_jpeg(tmp_path / "missing.jpg")
+    with pytest.raises(RestorationError, match="Is a directory"):
+        read_jpeg(tmp_path)
+
+
+def test_lossless_images_are_read_as_rgb_or_grey(photo, tmp_path):
+    image = Image.fromarray(photo)
+    cases = {
+        "RGB": (image, photo),
+        "L": (image.convert("L"), np.array(image.convert("L"))[..., None]),
+        "RGBA": (image.convert("RGBA"), photo),
+        "P": (image.quantize(8), np.array(image.quantize(8).convert("RGB"))),
+    }
+    for name, (picture, expected) in cases.items():
+        picture.save(tmp_path / f"{name}.png")
+        np.testing.assert_array_equal(read_lossless(tmp_path / f"{name}.png"), expected)
+
+
+def test_unusable_lossless_images_are_refused(photo, tmp_path):
+    Image.fromarray(photo[..., 0].astype(np.int32) * 256).convert("I;16").save(tmp_path / "16.png")
+    transparent = Image.fromarray(photo).convert("RGBA")
+    transparent.putalpha(100)
+    transparent.save(tmp_path / "alpha.png")
+    (tmp_path / "jpeg.png").write_bytes(encoded(photo))
+    for name, message in {"16": "8-bit", "alpha": "transparency", "jpeg": "is a JPEG"}.items():
+        with pytest.raises(RestorationError, match=message):
+            read_lossless(tmp_path / f"{name}.png")
+
+
+@pytest.mark.parametrize("quality", [0, 101, -5])
+def test_impossible_qualities_are_refused(photo, quality):
+    with pytest.raises(RestorationError, match="1 to 100"):
+        compress(photo, quality)

@@ -1,0 +1,147 @@
+"""The hourglass against an independent construction from PyTorch's own layers, and NumPy's padding."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from restoration.errors import RestorationError
+from restoration.networks import Hourglass, mirror_indices, reflect
+
+LOW = {"filters": [8, 16, 32, 64, 128], "skips": [0, 0, 0, 4, 4]}
+MEDIUM = {"filters": [8, 16, 32, 64, 128, 256], "skips": [6, 6, 4, 4, 6, 6]}
+HIGH = {"filters": [128] * 8, "skips": [15, 13, 11, 9, 7, 5, 3, 1], "nearest_levels": 4}
+
+
+class Join(nn.Module):
+    """Concatenate the results of several branches."""
+
+    def __init__(self, *branches):
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x):
+        return torch.cat([branch(x) for branch in self.branches], 1)
+
+
+def reference(filters, skips, nearest_levels=0):
+    """The published architecture, layer by layer, built from the deepest level outwards."""
+
+    def unit(inputs, outputs, kernel, stride=1):
+        return [
+            nn.ReflectionPad2d(kernel // 2),
+            nn.Conv2d(inputs, outputs, kernel, stride),
+            nn.BatchNorm2d(outputs),
+            nn.LeakyReLU(0.2),
+        ]
+
+    inner = None
+    for i in range(len(filters) - 1, -1, -1):
+        inputs, n, k = (filters[i - 1] if i else 3), filters[i], skips[i]
+        deep = unit(inputs, n, 3, 2) + unit(n, n, 3)
+        if inner is not None:
+            deep.append(inner)
+        mode = "nearest" if i < nearest_levels else "bilinear"
+        deep.append(nn.Upsample(scale_factor=2, mode=mode))
+        branches = ([nn.Sequential(*unit(inputs, k, 1))] if k else []) + [nn.Sequential(*deep)]
+        joined = k + (filters[i + 1] if i + 1 < len(filters) else n)
+        inner = nn.Sequential(
+            Join(*branches), nn.BatchNorm2d(joined), *unit(joined, n, 3), *unit(n, n, 1)
+        )
+    return nn.Sequential(inner, nn.Conv2d(filters[0], 3, 1), nn.Sigmoid())
+
+
+@pytest.mark.parametrize(
+    ("config", "with_skips", "without"),
+    [
+        (LOW, 572_827, 565_491),
+        (MEDIUM, 2_283_941, 2_256_883),
+        (HIGH, 3_621_104, 3_540_739),
+    ],
+    ids=["low", "medium", "high"],
+)
+def test_parameter_counts_are_the_papers(config, with_skips, without):
+    def count(net):
+        return sum(p.numel() for p in net.parameters())
+
+    assert count(Hourglass(**config)) == with_skips
+    assert count(Hourglass(**{**config, "skips": [0] * len(config["skips"])})) == without
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        LOW,
+        {**LOW, "skips": [0] * 5},
+        {"filters": [8, 16, 8], "skips": [6, 0, 4], "nearest_levels": 2},
+    ],
+    ids=["low", "low without skips", "uneven"],
+)
+def test_equals_the_reference_architecture_with_gradients(config):
+    torch.manual_seed(0)
+    mine, theirs = Hourglass(**config).double(), reference(**config).double()
+    # both register their layers in the order in which data passes them
+    for a, b in zip(mine.parameters(), theirs.parameters(), strict=True):
+        assert a.shape == b.shape
+        nn.init.normal_(a, std=0.3)
+        b.data.copy_(a.data)
+    z = torch.rand(1, 3, 64, 96, dtype=torch.double)
+    target = torch.rand(1, 3, 64, 96, dtype=torch.double)
+
+    outputs = [net(z) for net in (mine, theirs)]
+    torch.testing.assert_close(outputs[0], outputs[1], rtol=0, atol=1e-12)
+    for output in outputs:
+        F.mse_loss(output, target).backward()
+    for a, b in zip(mine.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("pad", [1, 2])
+def test_reflect_equals_pytorchs_padding_with_gradients(pad):
+    x = torch.randn(2, 3, 7, 5, requires_grad=True)
+    y = x.detach().clone().requires_grad_()
+    weight = torch.randn(2, 3, 7 + 2 * pad, 5 + 2 * pad)
+    mine, theirs = reflect(x, pad), F.pad(y, (pad,) * 4, mode="reflect")
+    assert torch.equal(mine, theirs)
+    (mine * weight).sum().backward()
+    (theirs * weight).sum().backward()
+    torch.testing.assert_close(x.grad, y.grad)
+
+
+@pytest.mark.parametrize(("size", "before", "after"), [(5, 2, 3), (16, 24, 24), (3, 7, 11), (1, 2, 2)])
+def test_mirror_indices_are_numpys_reflect(size, before, after):
+    expected = np.pad(np.arange(size), (before, after), mode="reflect")
+    np.testing.assert_array_equal(mirror_indices(size, before, after), expected)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 31), (64, 96), (65, 130)])
+def test_output_aligns_with_the_input_for_any_size(size):
+    net = Hourglass(filters=(8, 16, 32, 64), skips=(0, 0, 0, 0))
+    net.level, net.head = nn.Identity(), nn.Identity()
+    z = torch.rand(1, 3, *size)
+    torch.testing.assert_close(net(z), torch.sigmoid(z), rtol=0, atol=0)
+
+
+def test_pads_by_mirroring_at_the_entrance_and_crops_at_the_exit():
+    net = Hourglass(filters=(4, 4, 4), skips=(2, 0, 2))
+    z = torch.rand(1, 3, 21, 34)
+    padded = torch.from_numpy(np.pad(z.numpy(), ((0, 0), (0, 0), (1, 2), (3, 3)), mode="reflect"))
+    torch.testing.assert_close(net(z), net(padded)[..., 1:22, 3:37])
+
+
+def test_batch_norm_uses_the_batch_in_eval_mode_too():
+    net = Hourglass(**LOW)
+    z = torch.rand(1, 3, 64, 64)
+    trained = net.train()(z)
+    torch.testing.assert_close(net.eval()(z), trained, rtol=0, atol=0)
+
+
+def test_input_depth_and_output_channels_are_free():
+    net = Hourglass(input_depth=16, output_channels=1, filters=(4, 4), skips=(1, 1))
+    assert net(torch.rand(2, 16, 20, 20)).shape == (2, 1, 20, 20)
+
+
+def test_lists_of_unequal_length_are_refused():
+    with pytest.raises(RestorationError, match="5 filters, 2 skips"):
+        Hourglass(filters=[8, 16, 32, 64, 128], skips=[4, 4])
