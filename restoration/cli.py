@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import warnings
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,7 +30,7 @@ class FitCLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        """Offer ``fit`` alone: validation and prediction have no meaning for one optimised image."""
+        """Offer ``fit`` alone: validation has no meaning for one optimised image."""
         return {"fit": LightningCLI.subcommands()["fit"]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -38,7 +39,7 @@ class FitCLI(LightningCLI):
             "--name",
             type=str | None,
             default=None,
-            help="Folder of the run under lightning_logs/ (default: the image's name and quality).",
+            help="Folder of the run under lightning_logs/; by default the image and quality.",
         )
         parser.add_lightning_class_args(callbacks.OutputSmoothing, "smoothing")
         parser.add_lightning_class_args(callbacks.Quality, "quality")
@@ -55,7 +56,7 @@ class FitCLI(LightningCLI):
         options = self.config[self.subcommand]
         if options.trainer.logger in (None, True):
             root = Path(options.trainer.default_root_dir or ".") / RUNS
-            name = options.name or self.datamodule.name
+            name = options.name or self.datamodule.run_name
             version = run_version(root / name, resume=options.ckpt_path == "last")
             kwargs["logger"] = TensorBoardLogger(root, name=name, version=version)
         kwargs["plugins"] = [*(options.trainer.plugins or []), callbacks.AtomicCheckpointIO()]
@@ -68,7 +69,9 @@ class FitCLI(LightningCLI):
             path = Path(self.trainer.log_dir or self.trainer.default_root_dir) / CHECKPOINT
             options.ckpt_path = str(path) if path.exists() else None
             if not path.exists():
-                print(f"no checkpoint to go on from in {path.parent}: starting anew", file=sys.stderr)
+                print(
+                    f"no checkpoint to go on from in {path.parent}: starting anew", file=sys.stderr
+                )
 
 
 def run_version(folder: Path, resume: bool) -> str:
@@ -97,9 +100,9 @@ def run_version(folder: Path, resume: bool) -> str:
 
 
 def with_shipped_configs(arguments: list[str]) -> list[str]:
-    """Replace the names of configurations that are missing here by those shipped with the package."""
+    """Replace names of configurations that are missing here by those shipped with the package."""
     found = list(arguments)
-    for i, (option, value) in enumerate(zip(arguments, arguments[1:], strict=False)):
+    for i, (option, value) in enumerate(pairwise(arguments)):
         if option in ("-c", "--config"):
             found[i + 1] = str(find(value))
     return [

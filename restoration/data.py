@@ -35,15 +35,24 @@ class SingleImage(LightningDataModule):
     """The JPEG to restore, the network's input and, for the metric writers alone, the truth.
 
     Args:
-        image: a JPEG, restored as it is; or, with ``quality``, a lossless image, which is compressed
-            in memory and serves as the truth.
+        image: a JPEG, restored as it is; or, with ``quality``, a lossless image, which is
+            compressed in memory and serves as the truth.
         quality: JPEG quality, 1 to 100, at which a lossless image is compressed.
         truth: the clean image of a JPEG, for measuring only. No loss, stop or recipe sees it.
         crop: side of a centred square cut from a lossless image before it is compressed.
         input: what the network is fed.
         steps_per_epoch: optimiser steps that Lightning counts as an epoch; of no effect on the
             result.
+
+    Attributes:
+        jpeg: the file's content, from ``setup`` on.
+        truth: (1, C, H, W) in [0, 1] or None, from ``setup`` on.
+        batch: what the task sees, on its device, from ``setup`` on.
     """
+
+    jpeg: CompressedImage
+    truth: Tensor | None
+    batch: Batch
 
     def __init__(
         self,
@@ -56,19 +65,19 @@ class SingleImage(LightningDataModule):
     ) -> None:
         super().__init__()
         if steps_per_epoch < 1:
-            raise RestorationError(f"data.steps_per_epoch must be at least 1, not {steps_per_epoch}")
+            raise RestorationError(
+                f"data.steps_per_epoch must be at least 1, not {steps_per_epoch}"
+            )
         self.image = find(image)
         self.quality = quality
         self.truth_path = None if truth is None else find(truth)
         self.crop = crop
         self.input = input
         self.steps_per_epoch = steps_per_epoch
-        self.jpeg: CompressedImage | None = None
-        self.truth: Tensor | None = None
-        self.batch: Batch | None = None
+        self.ready = False
 
     @property
-    def name(self) -> str:
+    def run_name(self) -> str:
         """What runs on this image are filed under: the file's name and the quality."""
         return self.image.stem + ("" if self.quality is None else f"-q{self.quality}")
 
@@ -78,7 +87,7 @@ class SingleImage(LightningDataModule):
         Raises:
             RestorationError: a file cannot be used, or the options contradict each other.
         """
-        if self.batch is not None:
+        if self.ready:
             return
         self.jpeg, truth = self.read()
         self.truth = None if truth is None else to_tensor(truth)
@@ -91,6 +100,7 @@ class SingleImage(LightningDataModule):
             tables=tuple(torch.from_numpy(t).float() for t in self.jpeg.tables),
             sampling=self.jpeg.sampling,
         )
+        self.ready = True
 
     def read(self) -> tuple[CompressedImage, NDArray | None]:
         """Return the JPEG and the truth, both in the orientation in which the JPEG is stored."""
@@ -117,8 +127,7 @@ class SingleImage(LightningDataModule):
         return jpeg, truth
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Yield the batch ``steps_per_epoch`` times; its own generator keeps the global one still."""
-        assert self.batch is not None
+        """Yield the batch ``steps_per_epoch`` times; the global generator stays still."""
         return DataLoader(
             Repeated(self.batch, self.steps_per_epoch),
             batch_size=None,
@@ -129,14 +138,14 @@ class SingleImage(LightningDataModule):
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
         """Move the batch at the first step and hand out the moved one from then on."""
-        if self.batch is None or self.batch.target.device != device:
+        if self.batch.target.device != device:
             self.batch = batch.to(device)
         return self.batch
 
 
 def image_of(trainer: Trainer) -> SingleImage:
     """Return the image that a trainer works on."""
-    return trainer.datamodule  # type: ignore[attr-defined, no-any-return]
+    return trainer.datamodule  # type: ignore[attr-defined]
 
 
 def to_tensor(pixels: NDArray) -> Tensor:

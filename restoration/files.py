@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path`` so that a reader sees the old file or the new one, never a part.
+    """Write ``content`` to ``path``: a reader sees the old file or the new one, never a part.
 
     Raises:
         RestorationError: the folder is missing or not writable, or the disk is full.
@@ -32,8 +32,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 def find(path: str | Path) -> Path:
     """Return ``path``, or the file of that name shipped with the package where ``path`` is missing.
 
-    So ``configs/base.yaml`` and ``samples/astronaut.png`` work from any folder. The configurations lie
-    inside an installed package, and beside the package in a checkout.
+    So ``configs/base.yaml`` and ``samples/coffee.png`` work from any folder. The configurations
+    lie inside an installed package, and beside the package in a checkout.
     """
     path = Path(path)
     if not path.exists() and not path.is_absolute():

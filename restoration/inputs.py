@@ -1,4 +1,4 @@
-"""What the network is fed: an object of its own, so that a new input is one class and one option."""
+"""What the network is fed: an object, so that a new input is one class and one option."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The untrained hourglass network whose structure is the prior (Ulyanov et al., deep image prior)."""
+"""The untrained hourglass network, whose structure is the prior (deep image prior)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from restoration.errors import RestorationError
 def reflect(x: Tensor, pad: int) -> Tensor:
     """Pad the last two axes of ``x`` by ``pad`` on every side, mirrored about the border pixels.
 
-    Equal to ``F.pad(mode="reflect")`` bit for bit, gradients included, but built from slices: faster
-    on CPU, and deterministic on CUDA, where the backward of the built-in is not.
+    Equal to ``F.pad(mode="reflect")`` bit for bit, gradients included, but built from slices:
+    faster on CPU, and deterministic on CUDA, where the backward of the built-in is not.
     """
     x = torch.cat([x[..., 1 : pad + 1].flip(-1), x, x[..., -pad - 1 : -1].flip(-1)], -1)
     return torch.cat([x[..., 1 : pad + 1, :].flip(-2), x, x[..., -pad - 1 : -1, :].flip(-2)], -2)
@@ -107,7 +107,7 @@ class Hourglass(nn.Module):
             are bilinear.
 
     Raises:
-        RestorationError: ``skips`` has another length than ``filters``, or a number is out of range.
+        RestorationError: ``filters`` and ``skips`` differ in length or a number is out of range.
 
     Reference: Ulyanov, Vedaldi, Lempitsky, Deep Image Prior, arXiv 1711.10925, supplementary.
     """

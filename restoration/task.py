@@ -29,7 +29,12 @@ class RestorationTask(LightningModule):
         perturbation: standard deviation of the Gaussian noise that is added to the network's input
             afresh at each step; 0 switches it off. (The paper speaks of a constant input; the
             reference code of the deep image prior adds this noise.)
+
+    Attributes:
+        net: the network, from ``configure_model`` on.
     """
+
+    net: nn.Module
 
     def __init__(
         self,
@@ -40,7 +45,6 @@ class RestorationTask(LightningModule):
     ) -> None:
         super().__init__()
         self.make_net = net
-        self.net: nn.Module | None = None
         self.loss = loss
         self.optimizer = optimizer
         self.perturbation = perturbation
@@ -49,7 +53,7 @@ class RestorationTask(LightningModule):
 
     def configure_model(self) -> None:
         """Build the network for the image at hand; Lightning calls this more than once."""
-        if self.net is None:
+        if not hasattr(self, "net"):
             batch = image_of(self.trainer).batch
             self.net = self.make_net(batch.z.shape[1], batch.target.shape[1])
 
@@ -75,7 +79,6 @@ class RestorationTask(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One step; the image returned is the very output that was optimised, detached."""
-        assert self.net is not None
         if self.perturbation:
             noise = torch.randn(batch.z.shape, generator=self.generator, device=batch.z.device)
             batch = replace(batch, z=noise.mul_(self.perturbation).add_(batch.z))

@@ -22,7 +22,7 @@ def test_a_lossless_image_is_compressed_and_serves_as_the_truth(photo):
     Image.fromarray(photo).save(file, format="JPEG", quality=10)
     assert torch.equal(data.truth, to_tensor(photo))
     assert torch.equal(data.batch.target, to_tensor(np.array(Image.open(file))))
-    assert data.name == "coffee-q10"
+    assert data.run_name == "coffee-q10"
 
 
 def test_the_crop_is_the_centre(photo):

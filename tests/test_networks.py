@@ -1,4 +1,4 @@
-"""The hourglass against an independent construction from PyTorch's own layers, and NumPy's padding."""
+"""The hourglass against an independent construction from PyTorch's own layers."""
 
 import numpy as np
 import pytest
@@ -109,7 +109,9 @@ def test_reflect_equals_pytorchs_padding_with_gradients(pad):
     torch.testing.assert_close(x.grad, y.grad)
 
 
-@pytest.mark.parametrize(("size", "before", "after"), [(5, 2, 3), (16, 24, 24), (3, 7, 11), (1, 2, 2)])
+@pytest.mark.parametrize(
+    ("size", "before", "after"), [(5, 2, 3), (16, 24, 24), (3, 7, 11), (1, 2, 2)]
+)
 def test_mirror_indices_are_numpys_reflect(size, before, after):
     expected = np.pad(np.arange(size), (before, after), mode="reflect")
     np.testing.assert_array_equal(mirror_indices(size, before, after), expected)

@@ -91,6 +91,7 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Save the finished run: asked to resume, it has nothing left to do."""
+        assert self.path is not None
         trainer.save_checkpoint(self.path)
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:

@@ -19,9 +19,9 @@ FILE = "curves.csv"
 class Curves(Callback):
     """Record all scalars among the outputs of a step: ``curves.csv`` and the trainer's logger.
 
-    One row per recorded step: ``step`` (counted from 1) and a column per name; a cell is empty where
-    nothing was measured at that step. Values wait on the device and are fetched all at once, so
-    that no step waits for them.
+    One row per recorded step: ``step`` (counted from 1) and a column per name; a cell is empty
+    where nothing was measured at that step. Values wait on the device and are fetched all at once,
+    so that no step waits for them.
 
     Args:
         every: steps between two rows.
@@ -58,7 +58,9 @@ class Curves(Callback):
         """Fetch what waits, log it and write the file."""
         if not self.pending:
             return
-        values = iter(torch.stack([v.float() for _, s in self.pending for v in s.values()]).tolist())
+        values = iter(
+            torch.stack([v.float() for _, s in self.pending for v in s.values()]).tolist()
+        )
         for step, scalars in self.pending:
             row = {name: next(values) for name in scalars}
             self.rows.append({"step": step, **row})
@@ -94,7 +96,7 @@ class Curves(Callback):
         self.flush(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the rows: a resumed run drops those that the killed one wrote after its checkpoint."""
+        """Return the rows: those that a killed run wrote after its checkpoint are dropped."""
         return {"rows": self.rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

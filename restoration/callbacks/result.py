@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from restoration.data import image_of
 from restoration.callbacks.best import BestStep
+from restoration.data import image_of
 from restoration.errors import Interrupted
 from restoration.files import write_atomically
 from restoration.metrics import scores, to_pixels
+from restoration.task import RestorationTask
 
 IMAGE = "restored.png"
 BEST_IMAGE = "best.png"
@@ -66,6 +67,7 @@ class ResultWriter(Callback):
         if best is not None:
             self.write_image(trainer, BEST_IMAGE, best.image)
         assert self.directory is not None
+        assert isinstance(module, RestorationTask)
         result = self.result(trainer, module)
         content = json.dumps(result, indent=2, allow_nan=False) + "\n"
         write_atomically(self.directory / RESULT, content.encode())
@@ -89,7 +91,7 @@ class ResultWriter(Callback):
         found = [c for c in trainer.callbacks if isinstance(c, BestStep) and c.step is not None]  # type: ignore[attr-defined]
         return found[0] if found else None
 
-    def result(self, trainer: Trainer, module: LightningModule) -> dict[str, Any]:
+    def result(self, trainer: Trainer, task: RestorationTask) -> dict[str, Any]:
         """Collect the content of the result file."""
         data = image_of(trainer)
 
@@ -103,12 +105,12 @@ class ResultWriter(Callback):
             "image": str(data.image),
             "size": list(data.jpeg.pixels.shape[1::-1]),
             "quality": data.quality,
-            "net": describe(module.net),
-            "parameters": sum(p.numel() for p in module.net.parameters()),
-            "loss": describe(module.loss),
+            "net": describe(task.net),
+            "parameters": sum(p.numel() for p in task.net.parameters()),
+            "loss": describe(task.loss),
             "steps": trainer.global_step,
             "seed": torch.initial_seed(),
-            "device": device_name(module.device),
+            "device": device_name(task.device),
             "seconds": round(self.seconds, 2),
             "versions": {
                 name: version(name) for name in ("restoration", "torch", "lightning", "pillow")
@@ -116,9 +118,7 @@ class ResultWriter(Callback):
             "jpeg": measure(data.batch.target),
             "final": measure(self.raw),
             "smoothed": measure(self.smoothed),
-            "best": None
-            if best is None
-            else {"step": best.step, **(measure(best.image) or {})},
+            "best": None if best is None else {"step": best.step, **(measure(best.image) or {})},
         }
 
     @property
@@ -150,8 +150,15 @@ def device_name(device: torch.device) -> str:
 def show(result: dict[str, Any], image: Path) -> None:
     """Print the final table on stdout, and where the restored image lies."""
     console = Console()
-    table = Table("", "PSNR / dB", "MS-SSIM", title=f"{Path(result['image']).name}, {result['steps']} steps")
-    for name, key in (("JPEG", "jpeg"), ("raw", "final"), ("smoothed", "smoothed"), ("best", "best")):
+    table = Table(
+        "", "PSNR / dB", "MS-SSIM", title=f"{Path(result['image']).name}, {result['steps']} steps"
+    )
+    for name, key in (
+        ("JPEG", "jpeg"),
+        ("raw", "final"),
+        ("smoothed", "smoothed"),
+        ("best", "best"),
+    ):
         row = result[key]
         if row is not None:
             label = f"best (step {row['step']}, oracle)" if name == "best" else name

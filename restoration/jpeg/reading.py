@@ -99,8 +99,8 @@ def read_jpeg(path: str | Path) -> CompressedImage:
     """Read a JPEG file.
 
     Raises:
-        RestorationError: the file is missing, unreadable, not a JPEG, damaged, smaller than 16 x 16,
-            or of a colour space other than greyscale and YCbCr.
+        RestorationError: the file is missing, unreadable, not a JPEG, damaged, smaller than
+            16 x 16, or of a colour space other than greyscale and YCbCr.
     """
     data = read_bytes(path)
     image = open_image(data, path)
@@ -183,7 +183,9 @@ def open_image(data: bytes, name: str | Path) -> Image.Image:
 def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
     """Read the coefficients behind an image that Pillow has decoded without complaint."""
     if image.mode not in ("L", "RGB"):
-        raise RestorationError(f"{name} is a {image.mode} JPEG; only RGB and greyscale are supported")
+        raise RestorationError(
+            f"{name} is a {image.mode} JPEG; only RGB and greyscale are supported"
+        )
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "image.jpg"
         file.write_bytes(data)

@@ -1,0 +1,222 @@
+"""The command ``fit``, in process: what it writes, against a plain loop and against the files."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+
+from restoration.__main__ import main
+from restoration.jpeg import compress
+from restoration.networks import Hourglass
+
+SMALL = ["fit", "--config", "configs/quickstart.yaml", "--data.crop", "64"]
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["restoration"])
+
+
+@pytest.fixture(autouse=True)
+def libraries_may_warn():
+    """LightningCLI 2.6 calls functions of jsonargparse that are deprecated."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+        yield
+
+
+def run(tmp_path, *arguments, name="coffee-q10"):
+    assert main([*SMALL, *arguments]) == 0
+    folder = max((tmp_path / "lightning_logs" / name).iterdir())
+    return folder, json.loads((folder / "result.json").read_text())
+
+
+def picture(file) -> Image.Image:
+    with Image.open(file) as image:
+        return image.copy()
+
+
+def rows_of(folder):
+    with open(folder / "curves.csv") as file:
+        return list(csv.DictReader(file))
+
+
+def test_fit_is_the_published_loop(tmp_path, photo):
+    """Bit-equal parameters, loss and smoothed image after 25 steps of a loop written out here."""
+    crop = photo[64:128, 64:128]
+    target = torch.from_numpy(compress(crop, 10).pixels).permute(2, 0, 1)[None].float() / 255
+    z = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(7)) * 0.1
+    noise = torch.Generator().manual_seed(7 + 1)
+    torch.manual_seed(7)
+    net = Hourglass()
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01, fused=True)
+    losses, average = [], None
+    for _ in range(25):
+        optimizer.zero_grad()
+        output = net(torch.randn(z.shape, generator=noise) * (1 / 30) + z)
+        loss = F.mse_loss(output, target)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        x = output.detach()
+        average = x if average is None else 0.99 * average + 0.01 * x
+
+    folder, result = run(
+        tmp_path, "--seed_everything", "7", "--trainer.max_steps", "25", "--curves.every", "1"
+    )
+
+    assert [float(row["loss"]) for row in rows_of(folder)] == pytest.approx(losses, rel=1e-6)
+    state = torch.load(folder / "last.ckpt", weights_only=True)
+    for name, value in net.state_dict().items():
+        torch.testing.assert_close(state["state_dict"][f"net.{name}"], value, rtol=0, atol=1e-6)
+    written = np.array(picture(folder / "restored.png"))
+    expected = (average[0] * 255).round().byte().permute(1, 2, 0).numpy()
+    assert np.abs(written.astype(int) - expected).max() <= 1  # a half may round either way
+    assert (written == expected).mean() > 0.999
+    assert result["seed"] == 7
+
+
+def test_the_result_file_states_what_the_files_show(tmp_path, photo):
+    folder, result = run(tmp_path, "--trainer.max_steps", "45", "--data.crop", "192")
+    jpeg = io.BytesIO()
+    Image.fromarray(photo).save(jpeg, format="JPEG", quality=10)
+
+    def file_psnr(file):
+        return peak_signal_noise_ratio(photo, np.array(picture(file)))
+
+    assert result["jpeg"]["psnr"] == pytest.approx(file_psnr(jpeg), abs=1e-4)
+    restored, best = folder / "restored.png", folder / "best.png"
+    assert result["smoothed"]["psnr"] == pytest.approx(file_psnr(restored), abs=1e-4)
+    assert result["best"]["psnr"] == pytest.approx(file_psnr(best), abs=1e-4)
+    assert 0 < result["smoothed"]["ms_ssim"] < result["jpeg"]["ms_ssim"]
+    rows = rows_of(folder)
+    assert [row["step"] for row in rows] == ["10", "20", "30", "40"]
+    smoothed = [float(row["psnr_smoothed"]) for row in rows]
+    assert result["best"]["psnr"] == pytest.approx(max(smoothed), abs=1e-4)
+    assert result["best"]["step"] == 10 * (1 + int(np.argmax(smoothed)))
+    assert result["steps"] == 45
+    assert result["quality"] == 10
+    assert result["net"].startswith("Hourglass(filters=[8, 16, 32, 64, 128]")
+    assert result["parameters"] == 572_827
+    assert result["loss"] == "MSE()"
+    assert result["device"] == "cpu"
+    assert result["seconds"] > 0
+    assert result["versions"]["torch"] == torch.__version__.split("+")[0]
+
+
+def test_a_jpeg_without_truth_is_restored_upright_and_scored_nowhere(tmp_path, photo):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    Image.fromarray(photo[:48, :80]).save("photo.jpg", quality=10, exif=exif)
+    arguments = ["fit", "--config", "configs/base.yaml", "--config", "configs/net/low.yaml"]
+    arguments += ["--config", "configs/loss/mse.yaml", "--data.image", "photo.jpg"]
+    assert main([*arguments, "--trainer.max_steps", "3"]) == 0
+    folder = tmp_path / "lightning_logs" / "photo" / "version_0"
+    result = json.loads((folder / "result.json").read_text())
+    assert picture(folder / "restored.png").size == (48, 80)
+    assert result["size"] == [80, 48]
+    assert [result[k] for k in ("jpeg", "final", "smoothed", "best", "quality")] == [None] * 5
+    assert not (folder / "best.png").exists()
+
+
+def test_a_grey_jpeg_stays_grey(tmp_path, photo):
+    Image.fromarray(photo[:64, :64]).convert("L").save("grey.jpg", quality=10)
+    arguments = ["--config", "configs/base.yaml", "--config", "configs/net/low.yaml"]
+    arguments += ["--config", "configs/loss/mse.yaml", "--data.image", "grey.jpg"]
+    assert main(["fit", *arguments, "--trainer.max_steps", "3"]) == 0
+    assert picture("lightning_logs/grey/version_0/restored.png").mode == "L"
+
+
+def test_tensorboard_gets_scalars_and_pictures(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder, result = run(
+        tmp_path, "--trainer.max_steps", "20", "--images.every", "10", "--data.crop", "192"
+    )
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    assert events.Tags()["images"] == [
+        f"images/{n}" for n in ("jpeg", "truth", "current", "smoothed")
+    ]
+    assert [e.step for e in events.Images("images/smoothed")] == [1, 10, 20]
+    last = events.Scalars("quality/psnr_smoothed")[-1]
+    assert (last.step, last.value) == (20, pytest.approx(result["smoothed"]["psnr"], abs=1e-4))
+    assert "train/loss" in events.Tags()["scalars"]
+
+
+def test_each_run_has_a_folder_and_a_config_of_its_own(tmp_path):
+    first, _ = run(tmp_path, "--trainer.max_steps", "1")
+    second, _ = run(tmp_path, "--trainer.max_steps", "1")
+    assert (first.name, second.name) == ("version_0", "version_1")
+    named, _ = run(tmp_path, "--trainer.max_steps", "1", "--name", "mine", name="mine")
+    again = main(["fit", "--config", str(named / "config.yaml")])
+    assert again == 0
+    restored = [(f / "restored.png").read_bytes() for f in sorted(named.parent.iterdir())]
+    assert restored[0] == restored[1]
+
+
+def test_noise_free_input_makes_a_fixed_function(tmp_path):
+    """Without perturbation and learning, each step gives the same loss."""
+    folder, _ = run(
+        tmp_path,
+        *("--trainer.max_steps", "4", "--curves.every", "1", "--model.perturbation", "0"),
+        *("--model.optimizer.lr", "0"),
+    )
+    assert len({row["loss"] for row in rows_of(folder)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data.image", "nowhere.jpg"], "cannot read nowhere.jpg: No such file or directory"),
+        (["--data.quality", "null"], "is a PNG, not a JPEG"),
+        (["--data.quality", "500"], "must lie within 1 to 100, not 500"),
+        (["--smoothing.decay", "2"], "[0, 1)"),
+        (["--trainer.default_root_dir", "file"], "cannot write runs to file/lightning_logs"),
+    ],
+)
+def test_unusable_input_is_one_line_and_exit_code_1(tmp_path, capsys, arguments, message):
+    (tmp_path / "file").write_text("not a folder")
+    assert main([*SMALL[:3], *arguments]) == 1
+    error = capsys.readouterr().err.strip()
+    assert message in error
+    assert "\n" not in error
+    assert not (tmp_path / "lightning_logs").exists()
+
+
+def test_an_impossible_network_is_one_line_and_exit_code_1(capsys):
+    assert main([*SMALL, "--model.net.init_args.skips", "[4]"]) == 1
+    assert "5 filters, 1 skips" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data.imge", "a.jpg"], "unknown option --data.imge, did you mean --data.image?"),
+        (["--trainer.max_steps", "many"], "trainer.max_steps"),
+        (["--config", "missing.yaml"], "missing.yaml"),
+        (["--model.loss", "NoSuchLoss"], "NoSuchLoss"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path, capsys, arguments, message):
+    with pytest.raises(SystemExit) as stop:
+        main([*SMALL, *arguments])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err.strip()
+    assert message in error
+    assert "\n" not in error
+
+
+def test_the_command_without_arguments_explains_itself(capsys):
+    assert main([]) == 2
+    assert "restoration COMMAND" in capsys.readouterr().err
+    assert main(["--help"]) == 0
+    assert main(["fitt"]) == 2
+    assert "unknown command 'fitt'" in capsys.readouterr().err

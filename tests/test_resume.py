@@ -1,0 +1,94 @@
+"""Runs that are killed or stopped, against one that is not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+STEPS = 60
+COMMAND = [
+    *(sys.executable, "-m", "restoration", "fit", "--config", "configs/quickstart.yaml"),
+    *("--data.crop", "64", "--trainer.max_steps", str(STEPS), "--checkpoint.every", "7"),
+    *("--curves.every", "2", "--curves.flush_every", "2", "--images.every", "0"),
+]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+RUN = "lightning_logs/coffee-q10/version_0"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    subprocess.run(COMMAND, cwd=folder, check=True, env=ENVIRONMENT, capture_output=True)
+    return folder / RUN
+
+
+def start_and_signal(folder, number, at_step):
+    """Start the command and signal it once its curves have reached a step."""
+    process = subprocess.Popen(COMMAND, cwd=folder, env=ENVIRONMENT, stderr=subprocess.PIPE)
+    curves = folder / RUN / "curves.csv"
+    checkpoint = folder / RUN / "last.ckpt"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        rows = curves.read_text().splitlines() if curves.exists() else []
+        if len(rows) > at_step // 2 and checkpoint.exists():
+            break
+        time.sleep(0.002)
+    process.send_signal(number)
+    error = process.communicate(timeout=120)[1].decode()
+    return process.returncode, error
+
+
+def resume(folder):
+    return subprocess.run(
+        [*COMMAND, "--ckpt_path", "last"],
+        cwd=folder,
+        check=True,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+    )
+
+
+def assert_equal_runs(one, other):
+    for name in ("restored.png", "best.png", "curves.csv"):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    a, b = (torch.load(f / "last.ckpt", weights_only=True)["state_dict"] for f in (one, other))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_killed_run_goes_on_to_the_same_end(tmp_path, whole):
+    code, _ = start_and_signal(tmp_path, signal.SIGKILL, at_step=16)
+    assert code == -signal.SIGKILL
+    assert not (tmp_path / RUN / "result.json").exists()
+    resume(tmp_path)
+    assert_equal_runs(tmp_path / RUN, whole)
+    assert len(list((tmp_path / RUN).parent.iterdir())) == 1
+    assert len((tmp_path / RUN / "curves.csv").read_text().splitlines()) == 1 + STEPS // 2
+
+    finished = (tmp_path / RUN / "result.json").read_text()
+    resume(tmp_path)  # a finished run has nothing left to do
+    assert_equal_runs(tmp_path / RUN, whole)
+    assert '"steps": 60' in finished
+    assert (tmp_path / RUN / "result.json").exists()
+
+
+def test_ctrl_c_saves_what_there_is_and_says_how_to_go_on(tmp_path, whole):
+    code, error = start_and_signal(tmp_path, signal.SIGINT, at_step=16)
+    assert code == 130
+    assert "Traceback" not in error
+    assert "--ckpt_path last" in error
+    assert (tmp_path / RUN / "restored.png").exists()
+    assert not (tmp_path / RUN / "result.json").exists()
+    resume(tmp_path)
+    assert_equal_runs(tmp_path / RUN, whole)
+
+
+def test_resuming_without_a_checkpoint_starts_anew_and_says_so(tmp_path, whole):
+    run = resume(tmp_path)
+    assert "starting anew" in run.stderr
+    assert_equal_runs(tmp_path / RUN, whole)
