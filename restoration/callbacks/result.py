@@ -17,17 +17,20 @@ from torch import Tensor, nn
 from restoration.callbacks.best import BestStep
 from restoration.data import image_of
 from restoration.errors import Interrupted
+from restoration.figures import comparison
 from restoration.files import write_atomically
+from restoration.jpeg import pixels_of
 from restoration.metrics import scores, to_pixels
 from restoration.task import RestorationTask
 
 IMAGE = "restored.png"
 BEST_IMAGE = "best.png"
+COMPARISON = "comparison.png"
 RESULT = "result.json"
 
 
 class ResultWriter(Callback):
-    """Write ``restored.png`` (the smoothed output), ``best.png`` and, last, ``result.json``.
+    """Write ``restored.png`` (the smoothed output), pictures for people and ``result.json``, last.
 
     A directory with ``result.json`` is a finished run. A run cut short by Ctrl-C leaves the image
     restored so far, and no result file.
@@ -69,6 +72,7 @@ class ResultWriter(Callback):
         assert self.directory is not None
         assert isinstance(module, RestorationTask)
         result = self.result(trainer, module)
+        write_atomically(self.directory / COMPARISON, self.compare(trainer, result))
         content = json.dumps(result, indent=2, allow_nan=False) + "\n"
         write_atomically(self.directory / RESULT, content.encode())
         show(result, self.directory / IMAGE)
@@ -85,6 +89,20 @@ class ResultWriter(Callback):
         if image is not None and self.directory is not None:
             png = image_of(trainer).jpeg.to_png(to_pixels(image))
             write_atomically(self.directory / name, png)
+
+    def compare(self, trainer: Trainer, result: dict[str, Any]) -> bytes:
+        """Draw JPEG | restored | original, the original where it is known, as a PNG."""
+        data = image_of(trainer)
+        assert self.smoothed is not None
+        images = {"JPEG": data.batch.target, "restored": self.smoothed, "original": data.truth}
+        panels = []
+        for (caption, image), key in zip(images.items(), ("jpeg", "smoothed", ""), strict=True):
+            score = result.get(key) or {}
+            value = f"  {score['psnr']:.2f} dB" if score.get("psnr") is not None else ""
+            if image is not None:
+                pixels = pixels_of(data.jpeg.upright(to_pixels(image)))
+                panels.append((caption + value, pixels))
+        return comparison(panels)
 
     def best(self, trainer: Trainer) -> BestStep | None:
         """Return the oracle's callback where it has found something."""
