@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -26,8 +27,8 @@ class Progress(ProgressBar):
 
     def __init__(self, refresh: float = 0.5) -> None:
         super().__init__()
-        self.console = Console(stderr=True)
-        self.refresh = refresh if self.console.is_terminal else LINE_EVERY
+        self.refresh = refresh
+        self.enabled = True
         self.bar: RichProgress | None = None
         self.task = TaskID(0)
         self.drawn = 0.0
@@ -35,14 +36,14 @@ class Progress(ProgressBar):
 
     def disable(self) -> None:
         """Switch the bar off, as Lightning does on all ranks but the first."""
-        self.refresh = float("inf")
-        self.console.quiet = True
+        self.enabled = False
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Begin to draw, at the step from which a run is resumed."""
         self.drawn = time.monotonic()
         total = trainer.max_steps if trainer.max_steps > 0 else None
-        if self.console.is_terminal:
+        console = Console(stderr=True)
+        if self.enabled and console.is_terminal:
             self.bar = RichProgress(
                 TextColumn("restoring"),
                 BarColumn(),
@@ -50,7 +51,7 @@ class Progress(ProgressBar):
                 TextColumn("steps,"),
                 TimeRemainingColumn(),
                 TextColumn("left  {task.fields[values]}"),
-                console=self.console,
+                console=console,
                 transient=True,
             )
             self.task = self.bar.add_task("", total=total, values="", completed=trainer.global_step)
@@ -62,7 +63,8 @@ class Progress(ProgressBar):
         """Draw when it is time to."""
         self.psnr = outputs.get("psnr_smoothed", self.psnr)
         now = time.monotonic()
-        if now - self.drawn < self.refresh:
+        interval = self.refresh if self.bar is not None else LINE_EVERY
+        if not self.enabled or now - self.drawn < interval:
             return
         self.drawn = now
         values = f"loss {outputs['loss'].item():.3g}"
@@ -71,7 +73,7 @@ class Progress(ProgressBar):
         if self.bar is not None:
             self.bar.update(self.task, completed=trainer.global_step, values=values)
         else:
-            self.console.print(f"step {trainer.global_step} of {trainer.max_steps}  {values}")
+            print(f"step {trainer.global_step} of {trainer.max_steps}  {values}", file=sys.stderr)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Take the bar away."""
