@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from restoration.errors import RestorationError
 
@@ -37,7 +38,7 @@ class ConvBlock(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
         super().__init__(
-            nn.Conv2d(inputs, outputs, kernel, stride), batch_norm(outputs), nn.LeakyReLU(0.2)
+            nn.Conv2d(inputs, outputs, kernel, stride), BatchNorm(outputs), nn.LeakyReLU(0.2)
         )
         self.pad = kernel // 2
 
@@ -46,12 +47,24 @@ class ConvBlock(nn.Sequential):
         return super().forward(reflect(x, self.pad) if self.pad else x)
 
 
-def batch_norm(channels: int) -> nn.BatchNorm2d:
+class BatchNorm(nn.BatchNorm2d):
     """Batch norm that uses the statistics of the batch at hand always, in eval mode too.
 
     The network is optimised as that function; running statistics would make it another one.
     """
-    return nn.BatchNorm2d(channels, track_running_stats=False)
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, track_running_stats=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same, each channel of mean bias and standard deviation weight."""
+        if forward_ad.unpack_dual(x).tangent is None:
+            return super().forward(x)
+        # Written out under forward-mode differentiation: the gradient of the built-in's forward
+        # derivative is wrong in torch 2.14 (it takes the statistics for constants).
+        centred = x - x.mean((0, 2, 3), keepdim=True)
+        scale = self.weight * torch.rsqrt(centred.square().mean((0, 2, 3)) + self.eps)
+        return centred * scale.view(-1, 1, 1) + self.bias.view(-1, 1, 1)
 
 
 class Level(nn.Module):
@@ -68,7 +81,7 @@ class Level(nn.Module):
         )
         self.deeper = deeper
         joined = skip + (deeper.filters if deeper else filters)
-        self.norm = batch_norm(joined)
+        self.norm = BatchNorm(joined)
         self.up = nn.Sequential(ConvBlock(joined, filters, 3), ConvBlock(filters, filters, 1))
         self.nearest = nearest
 

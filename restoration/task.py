@@ -67,6 +67,9 @@ class RestorationTask(LightningModule):
         self.generator.manual_seed(torch.initial_seed() + 1 + self.global_rank)
         if self.generator_state is not None:
             self.generator.set_state(self.generator_state)
+        if self.loss.full_precision:  # also in the backward pass, which runs outside of the step
+            torch.backends.cudnn.allow_tf32 = False
+            torch.set_float32_matmul_precision("highest")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the generator's state: a resumed run draws the noise that it would have drawn."""
@@ -82,5 +85,9 @@ class RestorationTask(LightningModule):
         if self.perturbation:
             noise = torch.randn(batch.z.shape, generator=self.generator, device=batch.z.device)
             batch = replace(batch, z=noise.mul_(self.perturbation).add_(batch.z))
-        output = self.net(batch.z)
-        return {**self.loss(output, batch, self.net), "image": output.detach()}
+        if not self.loss.full_precision:
+            output = self.net(batch.z)
+            return {**self.loss(output, batch, self.net), "image": output.detach()}
+        with torch.autocast(batch.z.device.type, enabled=False):
+            output = self.net(batch.z)
+            return {**self.loss(output, batch, self.net), "image": output.detach()}

@@ -16,6 +16,8 @@ def test_configuration_parses(path, capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["restoration"])
     layered = path.parent != CONFIGS or path.name == "base.yaml"
     files = [*(CONFIGS / name for name in BASIS if layered), path]
+    if path.parent.name == "reading":
+        files.insert(-1, CONFIGS / "loss/kl_q_sure.yaml")
     arguments = [f"--config={file}" for file in files]
     with pytest.raises(SystemExit) as stop:
         main(["fit", *arguments, "--data.image", "photo.jpg", "--print_config"])

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from restoration.__main__ import main
 from restoration.jpeg import compress
@@ -135,8 +136,6 @@ def test_a_grey_jpeg_stays_grey(tmp_path, photo):
 
 
 def test_tensorboard_gets_scalars_and_pictures(tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
     folder, result = run(
         tmp_path, "--trainer.max_steps", "20", "--images.every", "10", "--data.crop", "192"
     )

@@ -1,13 +1,14 @@
 """Callbacks: they watch a run, measure it and write its files; none knows a loss.
 
 ``training_step`` returns a dictionary; each callback may add to it, and those after it see what was
-added. So the order of ``default_callbacks`` is: smooth, measure, track, show, write, save.
+added. So their order is: smooth, measure, track, show, write, save.
 """
 
-from restoration.callbacks.best import BestStep
 from restoration.callbacks.checkpoint import AtomicCheckpointIO, LastCheckpoint
 from restoration.callbacks.curves import Curves
+from restoration.callbacks.histograms import LogHistograms
 from restoration.callbacks.images import LogImages
+from restoration.callbacks.keep import BestStep, KeepImage, LeastSURE
 from restoration.callbacks.progress import Progress
 from restoration.callbacks.quality import Quality
 from restoration.callbacks.result import ResultWriter
@@ -17,7 +18,10 @@ __all__ = [
     "AtomicCheckpointIO",
     "BestStep",
     "Curves",
+    "KeepImage",
     "LastCheckpoint",
+    "LeastSURE",
+    "LogHistograms",
     "LogImages",
     "OutputSmoothing",
     "Progress",

@@ -14,6 +14,7 @@ from torch import Tensor
 from restoration.files import write_atomically
 
 FILE = "curves.csv"
+QUALITY = ("psnr", "ms_ssim", "true_mse", "nmse")
 
 
 class Curves(Callback):
@@ -106,4 +107,4 @@ class Curves(Callback):
 
 def tag(name: str) -> str:
     """Group the names in TensorBoard: quality/... for metrics, train/... for the loss's terms."""
-    return f"quality/{name}" if name.startswith(("psnr", "ms_ssim")) else f"train/{name}"
+    return f"quality/{name}" if name.startswith(QUALITY) else f"train/{name}"

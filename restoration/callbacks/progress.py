@@ -52,6 +52,7 @@ class Progress(ProgressBar):
                 TimeRemainingColumn(),
                 TextColumn("left  {task.fields[values]}"),
                 console=console,
+                refresh_per_second=2,
                 transient=True,
             )
             self.task = self.bar.add_task("", total=total, values="", completed=trainer.global_step)

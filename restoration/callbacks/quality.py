@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
@@ -15,8 +16,9 @@ from restoration.metrics import ms_ssim, psnr
 class Quality(Callback):
     """Measure the raw and the smoothed output against the truth; silent where there is none.
 
-    Adds ``"psnr"``, ``"psnr_smoothed"``, ``"ms_ssim"`` and ``"ms_ssim_smoothed"`` to the outputs of
-    the steps on which it measures.
+    Adds to the outputs of the steps on which it measures: ``"psnr"``, ``"psnr_smoothed"``,
+    ``"ms_ssim"`` and ``"ms_ssim_smoothed"`` of the 8-bit images; and of the raw output as it is
+    ``"true_mse"`` = mean (x - x*)^2, which SURE estimates, and ``"nmse"`` = |x - x*|^2 / |x*|^2.
 
     Args:
         every: steps between two PSNRs.
@@ -41,6 +43,9 @@ class Quality(Callback):
         if self.truth is None:
             return
         step = trainer.global_step
+        if step % self.every == 0:
+            outputs["true_mse"] = F.mse_loss(outputs["image"], self.truth)
+            outputs["nmse"] = outputs["true_mse"] / self.truth.square().mean()
         for name, image in (("", outputs["image"]), ("_smoothed", outputs["smoothed"])):
             if step % self.every == 0:
                 outputs["psnr" + name] = psnr(image, self.truth)

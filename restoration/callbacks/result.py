@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from restoration.callbacks.best import BestStep
+from restoration.callbacks.keep import KeepImage
 from restoration.data import image_of
 from restoration.errors import Interrupted
 from restoration.figures import comparison
@@ -24,9 +24,15 @@ from restoration.metrics import scores, to_pixels
 from restoration.task import RestorationTask
 
 IMAGE = "restored.png"
-BEST_IMAGE = "best.png"
 COMPARISON = "comparison.png"
 RESULT = "result.json"
+ROWS = {  # of the final table, and the keys of the result file
+    "JPEG": "jpeg",
+    "raw": "final",
+    "smoothed": "smoothed",
+    "least SURE (step {step})": "least_sure",
+    "best (step {step}, oracle)": "best",
+}
 
 
 class ResultWriter(Callback):
@@ -66,9 +72,8 @@ class ResultWriter(Callback):
         if self.raw is None or not trainer.is_global_zero:
             return
         self.write_image(trainer, IMAGE, self.smoothed)
-        best = self.best(trainer)
-        if best is not None:
-            self.write_image(trainer, BEST_IMAGE, best.image)
+        for keeper in keepers(trainer):
+            self.write_image(trainer, f"{keeper.name}.png", keeper.image)
         assert self.directory is not None
         assert isinstance(module, RestorationTask)
         result = self.result(trainer, module)
@@ -104,11 +109,6 @@ class ResultWriter(Callback):
                 panels.append((caption + value, pixels))
         return comparison(panels)
 
-    def best(self, trainer: Trainer) -> BestStep | None:
-        """Return the oracle's callback where it has found something."""
-        found = [c for c in trainer.callbacks if isinstance(c, BestStep) and c.step is not None]  # type: ignore[attr-defined]
-        return found[0] if found else None
-
     def result(self, trainer: Trainer, task: RestorationTask) -> dict[str, Any]:
         """Collect the content of the result file."""
         data = image_of(trainer)
@@ -118,7 +118,9 @@ class ResultWriter(Callback):
                 return None
             return scores(image, data.truth.to(image.device))
 
-        best = self.best(trainer)
+        kept: dict[str, Any] = {"best": None}
+        for keeper in keepers(trainer):
+            kept[keeper.name] = {"step": keeper.step, **(measure(keeper.image) or {})}
         return {
             "image": str(data.image),
             "size": list(data.jpeg.pixels.shape[1::-1]),
@@ -136,7 +138,7 @@ class ResultWriter(Callback):
             "jpeg": measure(data.batch.target),
             "final": measure(self.raw),
             "smoothed": measure(self.smoothed),
-            "best": None if best is None else {"step": best.step, **(measure(best.image) or {})},
+            **kept,
         }
 
     @property
@@ -155,6 +157,12 @@ class ResultWriter(Callback):
         self.smoothed = state_dict["smoothed"]
 
 
+def keepers(trainer: Trainer) -> list[KeepImage]:
+    """Return the callbacks that have kept an image."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return [c for c in callbacks if isinstance(c, KeepImage) and c.step is not None]
+
+
 def describe(module: nn.Module) -> str:
     """Name a network or loss with its settings in one line: ``Class(extra_repr)``."""
     return f"{type(module).__name__}({module.extra_repr()})"
@@ -171,15 +179,10 @@ def show(result: dict[str, Any], image: Path) -> None:
     table = Table(
         "", "PSNR / dB", "MS-SSIM", title=f"{Path(result['image']).name}, {result['steps']} steps"
     )
-    for name, key in (
-        ("JPEG", "jpeg"),
-        ("raw", "final"),
-        ("smoothed", "smoothed"),
-        ("best", "best"),
-    ):
-        row = result[key]
-        if row is not None:
-            label = f"best (step {row['step']}, oracle)" if name == "best" else name
+    for name, key in ROWS.items():
+        row = result.get(key)
+        if row is not None and "psnr" in row:
+            label = name.format(step=row.get("step"))
             table.add_row(label, number(row["psnr"], ".2f"), number(row["ms_ssim"], ".4f"))
     if table.row_count:
         console.print(table)

@@ -1,6 +1,21 @@
 """Losses: each a small module that turns one step's output into named scalars."""
 
 from restoration.losses.base import Batch, Loss
+from restoration.losses.combined import WeightedSum
+from restoration.losses.kl import KLDivergence
 from restoration.losses.mse import MSE
+from restoration.losses.source import Gaussian, MassFunction, SmoothedHistogram, SourceModel
+from restoration.losses.sure import SURE
 
-__all__ = ["MSE", "Batch", "Loss"]
+__all__ = [
+    "MSE",
+    "SURE",
+    "Batch",
+    "Gaussian",
+    "KLDivergence",
+    "Loss",
+    "MassFunction",
+    "SmoothedHistogram",
+    "SourceModel",
+    "WeightedSum",
+]

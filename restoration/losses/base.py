@@ -44,7 +44,14 @@ class Batch:
 
 
 class Loss(nn.Module):
-    """Base of all losses: subclass it, implement ``forward``, name the class in a YAML."""
+    """Base of all losses: subclass it, implement ``forward``, name the class in a YAML.
+
+    Attributes:
+        full_precision: True for a loss that needs float32 proper in the network too, whatever the
+            trainer's precision: the task then switches autocast and TF32 off.
+    """
+
+    full_precision = False
 
     def forward(self, output: Tensor, batch: Batch, net: nn.Module) -> dict[str, Tensor]:
         """Score one output of the network.

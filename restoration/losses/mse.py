@@ -15,5 +15,6 @@ class MSE(Loss):
     """
 
     def forward(self, output: Tensor, batch: Batch, net: nn.Module) -> dict[str, Tensor]:
-        """Return {"loss"}; see ``Loss.forward``."""
-        return {"loss": F.mse_loss(output, batch.target)}
+        """Return {"loss", "mse"}; see ``Loss.forward``."""
+        loss = F.mse_loss(output, batch.target)
+        return {"loss": loss, "mse": loss}

@@ -1,0 +1,106 @@
+"""Keep the image of the step at which some number was best."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from restoration.data import image_of
+from restoration.metrics import psnr
+
+
+class KeepImage(Callback):
+    """Base: keep a copy of the image that was offered with the greatest value, and its step.
+
+    The comparison stays on the device: no step waits for it. It never stops a run and never chooses
+    its result; ``ResultWriter`` writes what it kept under ``name``.
+    """
+
+    name: str
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def offer(self, value: Tensor, step: int, image: Tensor) -> None:
+        """Keep ``image`` (1, C, H, W) if ``value``, a scalar, exceeds all before."""
+        new = {"value": value, "step": torch.tensor(step, device=image.device), "image": image}
+        if not self.kept:
+            self.kept = {name: tensor.detach().clone() for name, tensor in new.items()}
+            return
+        better = value > self.kept["value"]
+        for name, tensor in new.items():
+            self.kept[name] = torch.where(better, tensor, self.kept[name])
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Move what a checkpoint brought to the device."""
+        self.kept = {name: tensor.to(module.device) for name, tensor in self.kept.items()}
+
+    @property
+    def step(self) -> int | None:
+        """The step kept, or None if nothing was offered."""
+        return int(self.kept["step"]) if self.kept else None
+
+    @property
+    def image(self) -> Tensor | None:
+        """The image kept, (1, C, H, W), or None if nothing was offered."""
+        return self.kept.get("image")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is kept, for the checkpoint."""
+        return dict(self.kept)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take what was kept from a checkpoint."""
+        self.kept = dict(state_dict)
+
+
+class BestStep(KeepImage):
+    """Keep the smoothed output of highest PSNR: an oracle, for reports; silent without truth.
+
+    Args:
+        every: steps between two comparisons.
+    """
+
+    name = "best"
+
+    def __init__(self, every: int = 10) -> None:
+        super().__init__()
+        self.every = every
+        self.truth: Tensor | None = None
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Fetch the truth."""
+        super().on_train_start(trainer, module)
+        truth = image_of(trainer).truth
+        self.truth = None if truth is None else truth.to(module.device)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        """Compare the smoothed output with the best so far."""
+        if self.truth is not None and trainer.global_step % self.every == 0:
+            image = outputs["smoothed"]
+            value = outputs.get("psnr_smoothed")
+            self.offer(
+                psnr(image, self.truth) if value is None else value, trainer.global_step, image
+            )
+
+
+class LeastSURE(KeepImage):
+    """Keep the raw output of least SURE, which needs no truth; silent where no loss names "sure".
+
+    The estimate of each step is that of the very output which is kept.
+    """
+
+    name = "least_sure"
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        """Compare this step's estimate with the least so far."""
+        if "sure" in outputs:
+            self.offer(-outputs["sure"], trainer.global_step, outputs["image"])

@@ -1,0 +1,32 @@
+"""The colour transform of JPEG files."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# ITU-T T.871 (JFIF): full-range BT.601
+TO_YCBCR = (
+    (0.299, 0.587, 0.114),
+    (-0.299 / 1.772, -0.587 / 1.772, 0.5),
+    (0.5, -0.587 / 1.402, -0.114 / 1.402),
+)
+CHROMA_ZERO = 128 / 255
+
+
+def rgb_to_ycbcr(image: Tensor) -> Tensor:
+    """JFIF's affine transform, neither clamped nor rounded.
+
+    Y = 0.299 R + 0.587 G + 0.114 B, Cb = (B - Y) / 1.772 + 128/255, Cr = (R - Y) / 1.402 + 128/255.
+
+    Args:
+        image: (N, 3, H, W) RGB, [0, 1].
+
+    Returns:
+        (N, 3, H, W) Y, Cb, Cr, [0, 1].
+
+    Reference: ITU-T T.871, section 7.
+    """
+    matrix = torch.tensor(TO_YCBCR, dtype=image.dtype, device=image.device)
+    offset = image.new_tensor([0.0, CHROMA_ZERO, CHROMA_ZERO]).view(3, 1, 1)
+    return torch.einsum("dc,nchw->ndhw", matrix, image) + offset

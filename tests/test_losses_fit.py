@@ -1,0 +1,109 @@
+"""Losses through the command ``fit``: from YAML, and one that is defined here."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from restoration.__main__ import main
+from restoration.losses import Loss
+
+BASIS = ["--config", "configs/base.yaml", "--config", "configs/net/low.yaml"]
+IMAGE = ["--data.image", "samples/coffee.png", "--data.quality", "10", "--data.crop", "64"]
+EVERY_STEP = ["--curves.every", "1", "--quality.every", "1"]
+
+
+class Darkness(Loss):
+    """A loss that only these tests know: the mean square of the output."""
+
+    def forward(self, output, batch, net):
+        return {"loss": output.square().mean(), "brightness": output.mean()}
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["restoration"])
+
+
+def run(folder, *arguments, name="coffee-q10"):
+    options = [*EVERY_STEP, "--trainer.max_steps", "30", "--name", name]
+    assert main(["fit", *BASIS, *IMAGE, *options, *arguments]) == 0
+    folder = folder / "lightning_logs" / name / "version_0"
+    with open(folder / "curves.csv") as file:
+        rows = list(csv.DictReader(file))
+    curves = {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
+    return curves, json.loads((folder / "result.json").read_text())
+
+
+def test_a_new_loss_is_one_class_and_its_path(tmp_path):
+    curves, result = run(tmp_path, "--model.loss", f"{__name__}.Darkness")
+    assert result["loss"] == "Darkness()"
+    assert curves["brightness"][-1] < 0.6 * curves["brightness"][0]
+
+
+@pytest.mark.parametrize("name", ["kl_p_mse", "kl_q_mse"])
+def test_the_sum_of_logged_terms_is_the_loss(tmp_path, name):
+    curves, result = run(
+        tmp_path, "--config", f"configs/loss/{name}.yaml", "--model.loss.init_args.weight", "100"
+    )
+    total = curves[name[:4]] + 100 * 255**2 * curves["mse"]
+    np.testing.assert_allclose(curves["loss"], total, rtol=1e-4)
+    assert "100.0 * MSE()" in result["loss"]
+
+
+@pytest.mark.parametrize("name", ["sure", "kl_q_sure"])
+def test_the_output_of_least_sure_is_kept(tmp_path, name):
+    curves, result = run(tmp_path, "--config", f"configs/loss/{name}.yaml")
+    best = int(np.argmin(curves["sure"]))
+    assert result["least_sure"]["step"] == best + 1
+    assert result["least_sure"]["psnr"] == pytest.approx(curves["psnr"][best], abs=1e-4)
+    assert (tmp_path / "lightning_logs/coffee-q10/version_0/least_sure.png").exists()
+
+
+def test_true_error_and_nmse_are_logged(tmp_path):
+    curves, result = run(tmp_path, "--config", "configs/loss/mse.yaml")
+    # PSNR of the 8-bit image: rounding moves the mean square by about 1/12 level^2
+    np.testing.assert_allclose(-10 * np.log10(curves["true_mse"]), curves["psnr"], atol=0.01)
+    ratio = curves["true_mse"] / curves["nmse"]
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-5)
+    assert result["jpeg"]["psnr"] > result["final"]["psnr"]
+
+
+def test_sure_with_noise_input_is_refused_with_the_settings(tmp_path, capsys):
+    arguments = ["--config", "configs/loss/sure.yaml", "--data.input", "Noise"]
+    assert main(["fit", *BASIS, *IMAGE, *arguments]) == 1
+    error = capsys.readouterr().err.strip()
+    assert "--data.input DecodedJPEG" in error
+    assert "\n" not in error
+
+
+def test_sure_is_float32_under_a_mixed_precision_trainer(tmp_path):
+    """The first step's terms are those of the float32 run; autocast alone would be far off."""
+    arguments = ["--config", "configs/loss/sure.yaml", "--trainer.max_steps", "2"]
+    plain, _ = run(tmp_path, *arguments)
+    mixed, _ = run(tmp_path, *arguments, "--trainer.precision", "bf16-mixed", name="mixed")
+    for term in ("sure", "divergence"):
+        assert mixed[term][0] == plain[term][0]
+
+
+def test_colour_histograms_reach_tensorboard(tmp_path):
+    run(tmp_path, "--config", "configs/loss/mse.yaml", "--histograms.every", "15")
+    events = EventAccumulator(
+        str(tmp_path / "lightning_logs/coffee-q10/version_0"), {"histograms": 0}
+    )
+    events.Reload()
+    names = {f"{c}/{n}" for c in ("red", "green", "blue") for n in ("jpeg", "model", "truth")}
+    assert names < set(events.Tags()["histograms"])
+    smoothed = events.Histograms("red/smoothed")
+    assert [h.step for h in smoothed] == [15, 30]
+    assert sum(smoothed[0].histogram_value.bucket) == pytest.approx(1)
+
+
+def test_full_precision_switches_tf32_off(tmp_path):
+    torch.backends.cudnn.allow_tf32 = True
+    run(tmp_path, "--config", "configs/loss/sure.yaml", "--trainer.max_steps", "1")
+    assert not torch.backends.cudnn.allow_tf32
