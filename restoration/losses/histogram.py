@@ -10,45 +10,53 @@ from torch import Tensor
 LEVELS = 256  # bins at the levels 0 to 255 of an 8-bit image
 
 
-def lower_bins(image: Tensor) -> tuple[Tensor, Tensor]:
+def lower_bins(values: Tensor) -> tuple[Tensor, Tensor]:
     """Split levels into the bin below and the share of the bin above.
 
     Args:
-        image: (N, C, H, W), [0, 1] on the scale of 0 to 255 levels; values outside are clamped.
+        values: (n,), [0, 1] on the scale of 0 to 255 levels; values outside are clamped.
 
     Returns:
-        Bins 0 to 254, int64, and shares in [0, 1], both (N, C, H W).
+        Bins 0 to 254, int64, and shares in [0, 1], both (n,).
     """
-    levels = image.flatten(2).clamp(0, 1).mul_(LEVELS - 1)
+    levels = values.clamp(0, 1).mul_(LEVELS - 1)
     below = levels.floor().clamp_(max=LEVELS - 2)
     return below.long(), levels.sub_(below)
 
 
 class LinearBinning(torch.autograd.Function):
-    """The histogram as a scatter; its gradient as a gather, computed from the image alone."""
+    """The histogram as a scatter; its gradient as a gather, computed from the image alone.
+
+    One channel at a time: the bins' 64-bit indices of a whole image would weigh as much as two.
+    """
 
     @staticmethod
     def forward(ctx: Any, image: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, 256)."""
         ctx.save_for_backward(image)
         N, C, H, W = image.shape
-        below, share = lower_bins(image)
         # A pixel puts 1 - share into its lower bin and share into the next: that is a count per
         # lower bin, less the sum of shares, which is carried one bin up.
-        carried = torch.zeros(N, C, LEVELS, dtype=image.dtype, device=image.device)
+        carried = torch.zeros(N * C, LEVELS, dtype=image.dtype, device=image.device)
         counts = torch.zeros_like(carried)
-        carried.scatter_add_(-1, below, share)
-        counts.scatter_add_(-1, below, share.fill_(1))
-        return (counts - carried + carried.roll(1, -1)).div_(H * W)
+        for row, values in enumerate(image.view(N * C, H * W)):
+            below, share = lower_bins(values)
+            carried[row].scatter_add_(0, below, share)
+            counts[row].scatter_add_(0, below, share.fill_(1))
+        return (counts - carried + carried.roll(1, -1)).div_(H * W).view(N, C, LEVELS)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """Return dL/dx = 255 / (H W) (g[b + 1] - g[b]), b the lower bin; 0 outside [0, 1]."""
         (image,) = ctx.saved_tensors
-        below, _ = lower_bins(image)
-        slopes = gradient.diff(dim=-1).mul_((LEVELS - 1) / image[0, 0].numel())  # (N, C, 255)
-        inside = (image >= 0) & (image <= 1)
-        return slopes.gather(-1, below).view_as(image).mul_(inside)
+        N, C, H, W = image.shape
+        slopes = gradient.reshape(N * C, LEVELS).diff(dim=-1).mul_((LEVELS - 1) / (H * W))
+        result = torch.empty_like(image)
+        rows = zip(image.view(N * C, H * W), slopes, result.view(N * C, H * W), strict=True)
+        for values, slope, out in rows:
+            torch.gather(slope, 0, lower_bins(values)[0], out=out)
+            out.mul_((values >= 0) & (values <= 1))
+        return result
 
 
 def soft_histogram(image: Tensor) -> Tensor:
@@ -63,7 +71,7 @@ def soft_histogram(image: Tensor) -> Tensor:
     Returns:
         (N, C, 256).
     """
-    result: Tensor = LinearBinning.apply(image)
+    result: Tensor = LinearBinning.apply(image.contiguous())
     return result
 
 
