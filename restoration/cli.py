@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from restoration import callbacks
 from restoration.callbacks.checkpoint import FILE as CHECKPOINT
@@ -52,10 +53,15 @@ class FitCLI(LightningCLI):
         parser.add_lightning_class_args(callbacks.ResultWriter, "result")
         parser.add_lightning_class_args(callbacks.LastCheckpoint, "checkpoint")
 
+    def _parse_ckpt_path(self) -> None:
+        """Leave the options as given: Lightning would let a checkpoint's override them."""
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Read the image first, so that unusable input leaves no empty run behind; then log."""
         self.datamodule.setup("fit")
         options = self.config[self.subcommand]
+        if options.trainer.max_steps < 1 and options.trainer.max_time is None:
+            raise RestorationError("nothing ends the run: give --trainer.max_steps 2400, say")
         if options.trainer.logger in (None, True):
             root = Path(options.trainer.default_root_dir or ".") / RUNS
             name = options.name or self.datamodule.run_name
@@ -77,7 +83,9 @@ class FitCLI(LightningCLI):
 
 
 def run_version(folder: Path, resume: bool) -> str:
-    """Claim the next free ``version_N`` in ``folder``, or name the latest one to go on with.
+    """Claim the next free ``version_N`` in ``folder``, or name the one to go on with.
+
+    That is the latest with a checkpoint, or, where there is none, the latest.
 
     Only the first process of a distributed run claims; the others are told its directory.
 
@@ -86,9 +94,12 @@ def run_version(folder: Path, resume: bool) -> str:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        taken = [int(p.name[8:]) for p in folder.glob("version_*") if p.name[8:].isdigit()]
-        latest = max(taken, default=-1)
-        if (resume and taken) or os.environ.get("LOCAL_RANK", "0") != "0":
+        runs = {int(p.name[8:]): p for p in folder.glob("version_*") if p.name[8:].isdigit()}
+        latest = max(runs, default=-1)
+        if resume and runs:
+            started = [number for number, run in runs.items() if (run / CHECKPOINT).exists()]
+            return f"version_{max(started, default=latest)}"
+        if os.environ.get("LOCAL_RANK", "0") != "0":
             return f"version_{max(latest, 0)}"
         while True:
             latest += 1
@@ -145,18 +156,21 @@ def fit(arguments: list[str]) -> None:
     """
     quieten()
     # LightningCLI warns when it is given arguments while there are others on the command line
-    sys.argv = [sys.argv[0], "fit", *with_shipped_configs(arguments)]
-    FitCLI(
-        RestorationTask,
-        SingleImage,
-        parser_class=Parser,
-        seed_everything_default=0,
-        auto_configure_optimizers=False,
-        save_config_kwargs={"overwrite": True},
-        trainer_defaults={
-            "max_epochs": -1,  # max_steps alone ends a run
-            "num_sanity_val_steps": 0,
-            "enable_model_summary": False,
-            "use_distributed_sampler": False,
-        },
-    )
+    sys.argv = ["restoration", "fit", *with_shipped_configs(arguments)]
+    try:
+        FitCLI(
+            RestorationTask,
+            SingleImage,
+            parser_class=Parser,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            save_config_kwargs={"overwrite": True},
+            trainer_defaults={
+                "max_epochs": -1,  # max_steps alone ends a run
+                "num_sanity_val_steps": 0,
+                "enable_model_summary": False,
+                "use_distributed_sampler": False,
+            },
+        )
+    except MisconfigurationException as error:
+        raise RestorationError(" ".join(str(error).split())) from error

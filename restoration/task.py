@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 
 from restoration.data import image_of
+from restoration.errors import RestorationError
 from restoration.losses import Batch, Loss
 
 # (channels of the network's input, channels of the image) -> network with an output in [0, 1]
@@ -79,6 +80,22 @@ class RestorationTask(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the generator's state; ``on_fit_start`` applies it."""
         self.generator_state = checkpoint["generator"].cpu()
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Load weights.
+
+        Raises:
+            RestorationError: they are those of another network or loss.
+        """
+        try:
+            return super().load_state_dict(state_dict, strict, assign)
+        except RuntimeError as error:
+            raise RestorationError(
+                "the checkpoint is that of another network or loss; leave --ckpt_path out, or keep "
+                "runs apart by --name"
+            ) from error
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """One step; the image returned is the very output that was optimised, detached."""

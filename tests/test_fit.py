@@ -179,6 +179,7 @@ def test_noise_free_input_makes_a_fixed_function(tmp_path):
         (["--data.quality", "500"], "must lie within 1 to 100, not 500"),
         (["--smoothing.decay", "2"], "[0, 1)"),
         (["--trainer.default_root_dir", "file"], "cannot write runs to file/lightning_logs"),
+        (["--trainer.max_steps", "-1"], "--trainer.max_steps 2400"),
     ],
 )
 def test_unusable_input_is_one_line_and_exit_code_1(tmp_path, capsys, arguments, message):
@@ -188,6 +189,27 @@ def test_unusable_input_is_one_line_and_exit_code_1(tmp_path, capsys, arguments,
     assert message in error
     assert "\n" not in error
     assert not (tmp_path / "lightning_logs").exists()
+
+
+def test_unusable_checkpoints_are_one_line_and_exit_code_1(tmp_path, capsys):
+    folder, _ = run(tmp_path, "--trainer.max_steps", "2")
+    (tmp_path / "damaged.ckpt").write_bytes((folder / "last.ckpt").read_bytes()[:5000])
+    capsys.readouterr()
+    for arguments, message in (
+        (["--ckpt_path", "nowhere.ckpt"], "there is no checkpoint nowhere.ckpt"),
+        (["--ckpt_path", "damaged.ckpt"], "damaged.ckpt is damaged"),
+        (["--ckpt_path", "last", "--model.net.skips", "[0, 0, 0, 0, 0]"], "another network"),
+    ):
+        assert main([*SMALL, *arguments]) == 1
+        error = capsys.readouterr().err.strip()
+        assert message in error
+        assert "\n" not in error
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_one_line_and_exit_code_1(capsys):
+    assert main([*SMALL, "--trainer.accelerator", "gpu"]) == 1
+    assert "gpu" in capsys.readouterr().err
 
 
 def test_an_impossible_network_is_one_line_and_exit_code_1(capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 from pathlib import Path
@@ -14,7 +15,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from restoration.errors import Interrupted
+from restoration.errors import Interrupted, RestorationError
 
 FILE = "last.ckpt"
 
@@ -41,6 +42,21 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+    def load_checkpoint(self, path: Any, *arguments: Any, **keywords: Any) -> dict[str, Any]:
+        """Load the checkpoint at ``path``.
+
+        Raises:
+            RestorationError: there is none, or it is damaged.
+        """
+        try:
+            return super().load_checkpoint(path, *arguments, **keywords)
+        except FileNotFoundError as error:
+            raise RestorationError(f"there is no checkpoint {path}") from error
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise RestorationError(
+                f"{path} is damaged or no checkpoint; delete it to start anew"
+            ) from error
 
 
 class LastCheckpoint(Checkpoint):

@@ -30,3 +30,10 @@ def rgb_to_ycbcr(image: Tensor) -> Tensor:
     matrix = torch.tensor(TO_YCBCR, dtype=image.dtype, device=image.device)
     offset = image.new_tensor([0.0, CHROMA_ZERO, CHROMA_ZERO]).view(3, 1, 1)
     return torch.einsum("dc,nchw->ndhw", matrix, image) + offset
+
+
+def ycbcr_to_rgb(image: Tensor) -> Tensor:
+    """Invert ``rgb_to_ycbcr``: (N, 3, H, W) -> (N, 3, H, W), neither clamped nor rounded."""
+    matrix = torch.linalg.inv(torch.tensor(TO_YCBCR, dtype=torch.float64)).to(image)
+    offset = image.new_tensor([0.0, CHROMA_ZERO, CHROMA_ZERO]).view(3, 1, 1)
+    return torch.einsum("dc,nchw->ndhw", matrix, image - offset)

@@ -153,7 +153,9 @@ def main() -> None:
             )
             for name in ("mse", "kl_q_mse", "sure")
         }
-        images = {n: (p - peaks["mse"]) / (width * height * 3 * 4 / 2**20) for n, p in peaks.items()}
+        images = {
+            n: (p - peaks["mse"]) / (width * height * 3 * 4 / 2**20) for n, p in peaks.items()
+        }
         report["peak_mib"] = peaks
         report["images_above_mse"] = images
         for name, peak in peaks.items():

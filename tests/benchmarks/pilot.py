@@ -90,7 +90,9 @@ def show(rows: list[dict]) -> None:
     print("| loss | images | JPEG | best (oracle) | smoothed | raw | best - MSE's |")
     print("|---|---|---|---|---|---|---|")
     for row in rows:
-        cells = [f"{row[k][0]:.2f} / {row[k][1]:.4f}" for k in ("jpeg", "best", "smoothed", "final")]
+        cells = [
+            f"{row[k][0]:.2f} / {row[k][1]:.4f}" for k in ("jpeg", "best", "smoothed", "final")
+        ]
         gain = ""
         if mse is not None:
             known = dict(zip(mse["image_names"], mse["best_psnr"], strict=True))
