@@ -13,6 +13,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+SETTLED = 50  # steps that leave the range of the axes to those after them
 PANELS = {"loss": "loss", "nmse": "NMSE", "divergence": "divergence"}
 
 
@@ -27,15 +28,15 @@ def main() -> None:
     destination, *runs = sys.argv[1:]
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
     for axis, (column, title) in zip(axes, PANELS.items(), strict=True):
+        settled = []
         for run in runs:
             name, folder = run.split("=", 1)
             steps, values = curve(Path(folder), column)
             axis.plot(steps, values, label=name, linewidth=0.8)
-        axis.set(title=title, xlabel="step")
-        if column == "loss":
-            axis.set_yscale("symlog", linthresh=1e-3)
-        elif column == "nmse":
-            axis.set_yscale("log")
+            settled.append(values[steps > SETTLED])
+        shown = np.concatenate(settled)
+        margin = 0.05 * np.ptp(shown)
+        axis.set(title=title, xlabel="step", ylim=(shown.min() - margin, shown.max() + margin))
         axis.grid(alpha=0.3)
     axes[0].legend()
     figure.savefig(destination, dpi=110)

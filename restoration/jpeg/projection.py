@@ -1,0 +1,55 @@
+"""Projection onto the quantisation constraint set (QCS)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from restoration.jpeg.operator import JPEGOperator, block_dct, block_idct
+
+EDGE_PASSES = 20  # where blocks reach beyond the image; each pass is a few per cent of a step
+
+
+def project(
+    image: Tensor,
+    coefficients: Sequence[Tensor],
+    tables: Sequence[Tensor],
+    sampling: tuple[tuple[int, int], ...],
+    shrink: float = 1.0,
+) -> Tensor:
+    """Move an image to the nearest one whose coefficients lie in the file's cells.
+
+    QCS = {x : |(A x)_k / t_k - q_k| <= shrink / 2 for every coefficient k}. The distance is that of
+    YCbCr, in which the components' sets are independent: each is an orthogonal projection, by DCT,
+    clipping and inverse DCT; of a subsampled component every image sample under a mean moves alike,
+    since averaging has orthogonal rows. Blocks that reach beyond the image repeat its edge; they
+    are projected alternately onto their cells and onto blocks with repeated edges.
+
+    Args:
+        image: (N, C, H, W), [0, 1].
+        coefficients: q, the file's, per component (rows, columns, 8, 8).
+        tables: t, per component (8, 8).
+        sampling: (vertical, horizontal) factors of each component.
+        shrink: width of the cells in quantisation steps; 1 is the whole cell.
+
+    Returns:
+        (N, C, H, W); not clamped to [0, 1].
+
+    Reference: Zakhor, Iterative procedures for reduction of blocking effects in transform image
+    coding, IEEE TCSVT 1992; Kim, Park, Ko, Digital Signal Processing 13 (narrow QCS).
+    """
+    operator = JPEGOperator.of(image, coefficients, sampling)
+    planes = operator.planes(image).clone()
+    for c, (q, table) in enumerate(zip(coefficients, tables, strict=True)):
+        v, h = operator.ratio(c)
+        rows, columns = operator.grids[c]
+        whole = rows * 8 * v == operator.height and columns * 8 * h == operator.width
+        for _ in range(1 if whole else EDGE_PASSES):
+            current = block_dct(operator.downsample(planes[:, c], c))
+            low, high = (q - shrink / 2) * table, (q + shrink / 2) * table
+            change = block_idct(current.clamp(low, high) - current)
+            for axis, factor in ((1, v), (2, h)):
+                change = change.repeat_interleave(factor, axis)
+            planes[:, c] += change[:, : operator.height, : operator.width]
+    return operator.image(planes)
