@@ -1,6 +1,11 @@
 """Losses: each a small module that turns one step's output into named scalars."""
 
 from restoration.losses.base import Batch, Loss
+from restoration.losses.coefficients import (
+    IntervalLikelihood,
+    QuantisationError,
+    QuantisationHinge,
+)
 from restoration.losses.combined import WeightedSum
 from restoration.losses.kl import KLDivergence
 from restoration.losses.mse import MSE
@@ -12,9 +17,12 @@ __all__ = [
     "SURE",
     "Batch",
     "Gaussian",
+    "IntervalLikelihood",
     "KLDivergence",
     "Loss",
     "MassFunction",
+    "QuantisationError",
+    "QuantisationHinge",
     "SmoothedHistogram",
     "SourceModel",
     "WeightedSum",
