@@ -7,11 +7,15 @@ import logging
 import os
 import sys
 import warnings
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lightning.pytorch import Trainer
+import yaml
+from jsonargparse import Namespace
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -24,6 +28,7 @@ from restoration.files import find
 from restoration.task import RestorationTask
 
 RUNS = "lightning_logs"
+IDENTITY = ("seed_everything", "model", "data", "smoothing")  # sections of a configuration
 
 
 class FitCLI(LightningCLI):
@@ -59,35 +64,74 @@ class FitCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Read the image first, so that unusable input leaves no empty run behind; then log."""
         self.datamodule.setup("fit")
-        options = self.config[self.subcommand]
-        if options.trainer.max_steps < 1 and options.trainer.max_time is None:
-            raise RestorationError("nothing ends the run: give --trainer.max_steps 2400, say")
-        if options.trainer.logger in (None, True):
-            root = Path(options.trainer.default_root_dir or ".") / RUNS
-            name = options.name or self.datamodule.run_name
-            version = run_version(root / name, resume=options.ckpt_path == "last")
-            kwargs["logger"] = TensorBoardLogger(root, name=name, version=version)
-        kwargs["plugins"] = [*(options.trainer.plugins or []), callbacks.AtomicCheckpointIO()]
-        return super().instantiate_trainer(**kwargs)
+        options, given = self.config[self.subcommand], self.config_init[self.subcommand].trainer
+        check_trainer(options.trainer)
+        runs = Path(options.trainer.default_root_dir or ".") / RUNS
+        name = options.name or self.datamodule.run_name
+        self._dump_config()
+        version = run_version(runs / name, self.config_dump if options.ckpt_path == "last" else {})
+        self.folder = runs / name / version
+        kwargs["default_root_dir"] = str(self.folder)  # where a run without logger lands
+        if given.logger in (None, True):
+            kwargs["logger"] = TensorBoardLogger(runs, name=name, version=version)
+        plugins = given.plugins or []
+        plugins = plugins if isinstance(plugins, list) else [plugins]
+        kwargs["plugins"] = [*plugins, callbacks.AtomicCheckpointIO()]
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except Exception:
+            with suppress(OSError):
+                self.folder.rmdir()  # nothing ran in it
+            raise
+
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
+        """Leave out the callbacks that the trainer's own switches turn off."""
+        off: tuple[type[Callback], ...] = ()
+        if config.get("enable_progress_bar") is False:
+            off += (ProgressBar,)
+        if config.get("enable_checkpointing") is False:
+            off += (Checkpoint,)
+        kept = [c for c in callbacks if not isinstance(c, off)]
+        return super()._instantiate_trainer(config, kept)
 
     def before_fit(self) -> None:
         """Resolve ``--ckpt_path last`` to the checkpoint of this very run."""
         options = self.config_init[self.subcommand]
         if options.ckpt_path == "last":
-            path = Path(self.trainer.log_dir or self.trainer.default_root_dir) / CHECKPOINT
+            path = self.folder / CHECKPOINT
             options.ckpt_path = str(path) if path.exists() else None
             if not path.exists():
                 print(
-                    f"no checkpoint to go on from in {path.parent}: starting anew", file=sys.stderr
+                    f"no checkpoint to go on from: starting anew in {self.folder}", file=sys.stderr
                 )
 
 
-def run_version(folder: Path, resume: bool) -> str:
-    """Claim the next free ``version_N`` in ``folder``, or name the one to go on with.
+def check_trainer(options: Namespace) -> None:
+    """Refuse settings of the trainer under which no run can end or be right.
 
-    That is the latest with a checkpoint, or, where there is none, the latest.
+    Raises:
+        RestorationError: no end, or a precision in which the image itself would be reduced.
+    """
+    if options.max_steps < 1 and options.max_time is None:
+        raise RestorationError("nothing ends the run: give --trainer.max_steps 2400, say")
+    precision = str(options.precision or "32-true")
+    if precision not in ("32", "32-true", "16-mixed", "bf16-mixed"):
+        raise RestorationError(
+            f"--trainer.precision {precision} would change the image too; use 32-true, bf16-mixed "
+            "or 16-mixed"
+        )
 
-    Only the first process of a distributed run claims; the others are told its directory.
+
+def run_version(folder: Path, resumed: dict[str, Any]) -> str:
+    """Claim the next free ``version_N`` in ``folder``, or name the run to go on with.
+
+    That is the latest one of the same image, network, loss, optimiser, seed and smoothing, whose
+    ``config.yaml`` says so. Only the first process of a distributed run claims; the others are told
+    its directory.
+
+    Args:
+        folder: of the image's runs.
+        resumed: the configuration to go on with, or {} for a new run.
 
     Raises:
         RestorationError: the folder cannot be written.
@@ -96,9 +140,10 @@ def run_version(folder: Path, resume: bool) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         runs = {int(p.name[8:]): p for p in folder.glob("version_*") if p.name[8:].isdigit()}
         latest = max(runs, default=-1)
-        if resume and runs:
-            started = [number for number, run in runs.items() if (run / CHECKPOINT).exists()]
-            return f"version_{max(started, default=latest)}"
+        for number in sorted(runs, reverse=True):
+            config = runs[number] / "config.yaml"
+            if resumed and config.exists() and same_run(config, resumed):
+                return f"version_{number}"
         if os.environ.get("LOCAL_RANK", "0") != "0":
             return f"version_{max(latest, 0)}"
         while True:
@@ -110,6 +155,15 @@ def run_version(folder: Path, resume: bool) -> str:
             return f"version_{latest}"
     except OSError as error:
         raise RestorationError(f"cannot write runs to {folder}: {error.strerror}") from error
+
+
+def same_run(config: Path, resumed: dict[str, Any]) -> bool:
+    """Whether a saved configuration agrees in all that decides a run's result but its length."""
+    try:
+        saved = yaml.safe_load(config.read_text())
+    except yaml.YAMLError:
+        return False
+    return isinstance(saved, dict) and all(saved.get(key) == resumed[key] for key in IDENTITY)
 
 
 def with_shipped_configs(arguments: list[str]) -> list[str]:
@@ -156,7 +210,7 @@ def fit(arguments: list[str]) -> None:
     """
     quieten()
     # LightningCLI warns when it is given arguments while there are others on the command line
-    sys.argv = ["restoration", "fit", *with_shipped_configs(arguments)]
+    sys.argv[1:] = ["fit", *with_shipped_configs(arguments)]
     try:
         FitCLI(
             RestorationTask,
@@ -164,8 +218,10 @@ def fit(arguments: list[str]) -> None:
             parser_class=Parser,
             seed_everything_default=0,
             auto_configure_optimizers=False,
+            parser_kwargs={"prog": "restoration"},
             save_config_kwargs={"overwrite": True},
             trainer_defaults={
+                "devices": 1,  # all GPUs for one image only when asked for
                 "max_epochs": -1,  # max_steps alone ends a run
                 "num_sanity_val_steps": 0,
                 "enable_model_summary": False,

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from restoration.errors import RestorationError
 
 PACKAGE = Path(__file__).parent
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path``: a reader sees the old file or the new one, never a part.
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Open ``path`` for writing: a reader sees the old file or the whole new one, never a part.
 
     Raises:
         RestorationError: the folder is missing or not writable, or the disk is full.
@@ -19,14 +23,21 @@ def write_atomically(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
         raise RestorationError(f"cannot write {path}: {error.strerror}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` as ``atomic_file`` does."""
+    with atomic_file(path) as file:
+        file.write(content)
 
 
 def find(path: str | Path) -> Path:

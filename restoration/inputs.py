@@ -21,6 +21,10 @@ class NetworkInput:
         """
         raise NotImplementedError(f"{type(self).__name__} must implement __call__")
 
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({settings})"
+
 
 class Noise(NetworkInput):
     """Uniform noise, z ~ U(0, scale), the deep image prior's input.

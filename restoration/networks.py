@@ -22,14 +22,16 @@ def reflect(x: Tensor, pad: int) -> Tensor:
     return torch.cat([x[..., 1 : pad + 1, :].flip(-2), x, x[..., -pad - 1 : -1, :].flip(-2)], -2)
 
 
-def mirror_indices(size: int, before: int, after: int) -> Tensor:
+def mirror_indices(
+    size: int, before: int, after: int, device: torch.device | None = None
+) -> Tensor:
     """Index a mirrored axis: ``size`` samples, ``before`` + ``after`` mirrored ones around them.
 
     Unlike ``F.pad`` the mirror repeats as often as needed, so an axis may grow past twice its size.
     Source position: p = i mod 2 (size - 1), reflected to 2 (size - 1) - p where p >= size.
     """
     period = max(2 * (size - 1), 1)
-    position = torch.arange(-before, size + after) % period
+    position = torch.arange(-before, size + after, device=device) % period
     return torch.minimum(position, (period - position) % period) if size > 1 else position * 0
 
 
@@ -166,9 +168,9 @@ class Hourglass(nn.Module):
         H, W = z.shape[-2:]
         (top, bottom), (left, right) = self.padding(H), self.padding(W)
         if top + bottom:
-            z = z.index_select(-2, mirror_indices(H, top, bottom).to(z.device))
+            z = z.index_select(-2, mirror_indices(H, top, bottom, z.device))
         if left + right:
-            z = z.index_select(-1, mirror_indices(W, left, right).to(z.device))
+            z = z.index_select(-1, mirror_indices(W, left, right, z.device))
         assert self.level is not None
         y = torch.sigmoid(self.head(self.level(z)))
         return y[..., top : top + H, left : left + W]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from restoration.data import image_of
 from restoration.errors import RestorationError
+from restoration.generators import own_generator
 from restoration.losses import Batch, Loss
 
 # (channels of the network's input, channels of the image) -> network with an output in [0, 1]
@@ -63,23 +65,35 @@ class RestorationTask(LightningModule):
         return self.optimizer(self.parameters())
 
     def on_fit_start(self) -> None:
-        """Create the noise generator: own, so that nothing else moves it; one stream per rank."""
-        self.generator = torch.Generator(self.device)
-        self.generator.manual_seed(torch.initial_seed() + 1 + self.global_rank)
-        if self.generator_state is not None:
-            self.generator.set_state(self.generator_state)
+        """Create the generator of the perturbation."""
+        self.generator = own_generator(self.device, self.generator_state)
+        self.allow_tf32 = torch.backends.cudnn.allow_tf32
         if self.loss.full_precision:  # also in the backward pass, which runs outside of the step
             torch.backends.cudnn.allow_tf32 = False
-            torch.set_float32_matmul_precision("highest")
+
+    def on_fit_end(self) -> None:
+        """Leave the process as it was."""
+        torch.backends.cudnn.allow_tf32 = self.allow_tf32
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the generator's state: a resumed run draws the noise that it would have drawn."""
-        if self.generator is not None:
-            checkpoint["generator"] = self.generator.get_state()
+        """Keep the generator's state, which a resumed run goes on from, and the image's sum."""
+        assert self.generator is not None
+        checkpoint["generator"] = self.generator.get_state()
+        checkpoint["image"] = self.image_sum()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the generator's state; ``on_fit_start`` applies it."""
-        self.generator_state = checkpoint["generator"].cpu()
+        """Take the generator's state; ``on_fit_start`` applies it.
+
+        Raises:
+            RestorationError: the checkpoint is that of another image.
+        """
+        if checkpoint["image"] != self.image_sum():
+            raise RestorationError("the checkpoint is that of another image, quality or crop")
+        self.generator_state = checkpoint["generator"]
+
+    def image_sum(self) -> int:
+        """Checksum of the JPEG's pixels."""
+        return zlib.crc32(image_of(self.trainer).jpeg.pixels.tobytes())
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -102,9 +116,10 @@ class RestorationTask(LightningModule):
         if self.perturbation:
             noise = torch.randn(batch.z.shape, generator=self.generator, device=batch.z.device)
             batch = replace(batch, z=noise.mul_(self.perturbation).add_(batch.z))
-        if not self.loss.full_precision:
-            output = self.net(batch.z)
-            return {**self.loss(output, batch, self.net), "image": output.detach()}
-        with torch.autocast(batch.z.device.type, enabled=False):
-            output = self.net(batch.z)
+        # Under a mixed-precision trainer the network alone runs in reduced precision, if it may.
+        device = batch.z.device.type
+        reduced = torch.is_autocast_enabled(device) and not self.loss.full_precision
+        with torch.autocast(device, enabled=reduced):
+            output = self.net(batch.z).float()
+        with torch.autocast(device, enabled=False):
             return {**self.loss(output, batch, self.net), "image": output.detach()}

@@ -2,11 +2,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from restoration.files import find
 
 KODAK = Path(__file__).parents[2] / "shared" / "data" / "kodak"
+
+
+@pytest.fixture(autouse=True)
+def global_state():
+    """Put back what a run may set for the whole process."""
+    tf32, threads = torch.backends.cudnn.allow_tf32, torch.get_num_threads()
+    yield
+    torch.backends.cudnn.allow_tf32 = tf32
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,22 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from restoration.__main__ import main
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 FILES = sorted(CONFIGS.rglob("*.yaml"))
 BASIS = ["base.yaml", "net/low.yaml", "loss/mse.yaml"]
+
+
+def assert_contains(whole, part):
+    """Every leaf of a configuration is in the parsed one."""
+    if not isinstance(part, dict):
+        assert whole == part
+        return
+    for key, value in part.items():
+        assert_contains(whole[key], value)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(CONFIGS)))
@@ -22,7 +32,11 @@ def test_configuration_parses(path, capsys, monkeypatch):
     with pytest.raises(SystemExit) as stop:
         main(["fit", *arguments, "--data.image", "photo.jpg", "--print_config"])
     assert stop.value.code == 0
-    assert "image: photo.jpg" in capsys.readouterr().out
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["data"].pop("image") == "photo.jpg"
+    written = yaml.safe_load(path.read_text())
+    written.get("data", {}).pop("image", None)
+    assert_contains(printed, written)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(CONFIGS)))

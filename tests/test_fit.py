@@ -3,6 +3,10 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -180,6 +184,7 @@ def test_noise_free_input_makes_a_fixed_function(tmp_path):
         (["--smoothing.decay", "2"], "[0, 1)"),
         (["--trainer.default_root_dir", "file"], "cannot write runs to file/lightning_logs"),
         (["--trainer.max_steps", "-1"], "--trainer.max_steps 2400"),
+        (["--trainer.precision", "64-true"], "--trainer.precision 64-true would change the image"),
     ],
 )
 def test_unusable_input_is_one_line_and_exit_code_1(tmp_path, capsys, arguments, message):
@@ -193,17 +198,101 @@ def test_unusable_input_is_one_line_and_exit_code_1(tmp_path, capsys, arguments,
 
 def test_unusable_checkpoints_are_one_line_and_exit_code_1(tmp_path, capsys):
     folder, _ = run(tmp_path, "--trainer.max_steps", "2")
+    last = str(folder / "last.ckpt")
     (tmp_path / "damaged.ckpt").write_bytes((folder / "last.ckpt").read_bytes()[:5000])
+    torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
     capsys.readouterr()
     for arguments, message in (
         (["--ckpt_path", "nowhere.ckpt"], "there is no checkpoint nowhere.ckpt"),
         (["--ckpt_path", "damaged.ckpt"], "damaged.ckpt is damaged"),
-        (["--ckpt_path", "last", "--model.net.skips", "[0, 0, 0, 0, 0]"], "another network"),
+        (["--ckpt_path", "foreign.ckpt"], "foreign.ckpt is not a checkpoint of this program"),
+        (["--ckpt_path", last, "--model.net.skips", "[0, 0, 0, 0, 0]"], "another network"),
+        (["--ckpt_path", last, "--data.crop", "32"], "another image"),
     ):
-        assert main([*SMALL, *arguments]) == 1
+        assert main([*SMALL, "--trainer.max_steps", "4", *arguments]) == 1
         error = capsys.readouterr().err.strip()
         assert message in error
         assert "\n" not in error
+
+
+def test_last_goes_on_with_the_same_run_only(tmp_path, capsys):
+    first, before = run(tmp_path, "--trainer.max_steps", "6")
+    second, other = run(
+        tmp_path, "--trainer.max_steps", "6", "--seed_everything", "5", "--ckpt_path", "last"
+    )
+    assert "starting anew" in capsys.readouterr().err
+    assert (first.name, second.name, other["seed"]) == ("version_0", "version_1", 5)
+    assert json.loads((first / "result.json").read_text()) == before
+    assert main([*SMALL, "--trainer.max_steps", "9", "--ckpt_path", "last"]) == 0
+    longer = json.loads((first / "result.json").read_text())
+    assert (longer["steps"], longer["seed"]) == (9, 0)
+
+
+def test_a_finished_run_that_is_resumed_keeps_its_time(tmp_path):
+    folder, before = run(tmp_path, "--trainer.max_steps", "5")
+    assert main([*SMALL, "--trainer.max_steps", "5", "--ckpt_path", "last"]) == 0
+    after = json.loads((folder / "result.json").read_text())
+    assert after.pop("seconds") == pytest.approx(before.pop("seconds"), abs=0.5)
+    assert after == before
+
+
+def test_the_truth_changes_nothing_but_the_scores(tmp_path, photo):
+    Image.fromarray(photo[:64, :64]).save("photo.jpg", quality=10)
+    Image.fromarray(photo[:64, :64]).save("truth.png")
+    arguments = ["--config", "configs/base.yaml", "--config", "configs/net/low.yaml"]
+    arguments += ["--config", "configs/loss/kl_q_mse.yaml", "--data.image", "photo.jpg"]
+    arguments += ["--trainer.max_steps", "20", "--curves.every", "1"]
+    for name, extra in (("blind", []), ("seen", ["--data.truth", "truth.png"])):
+        assert main(["fit", *arguments, "--name", name, *extra]) == 0
+    blind, seen = (tmp_path / "lightning_logs" / n / "version_0" for n in ("blind", "seen"))
+    assert (blind / "restored.png").read_bytes() == (seen / "restored.png").read_bytes()
+    assert [r["loss"] for r in rows_of(blind)] == [r["loss"] for r in rows_of(seen)]
+    assert not (blind / "best.png").exists()
+
+
+def test_damaged_exif_costs_nothing(tmp_path, photo):
+    Image.fromarray(photo[:32, :32]).save("photo.jpg", quality=10, exif=b"Exif\0\0not a TIFF file")
+    arguments = ["--config", "configs/base.yaml", "--config", "configs/net/low.yaml"]
+    arguments += ["--config", "configs/loss/mse.yaml", "--data.image", "photo.jpg"]
+    assert main(["fit", *arguments, "--trainer.max_steps", "2"]) == 0
+    assert picture("lightning_logs/photo/version_0/restored.png").size == (32, 32)
+
+
+def test_mixed_precision_leaves_image_and_scores_in_float32(tmp_path):
+    folder, result = run(tmp_path, "--trainer.max_steps", "1", "--trainer.precision", "bf16-mixed")
+    # after one step, the smoothed image is the raw one
+    assert result["final"] == result["smoothed"]
+    state = torch.load(folder / "last.ckpt", weights_only=True)["callbacks"]
+    assert state["OutputSmoothing"]["average"].dtype == torch.float32
+
+
+def test_a_run_without_logger_stays_in_its_folder(tmp_path):
+    (tmp_path / "config.yaml").write_text("mine")
+    arguments = ["--trainer.max_steps", "2", "--trainer.logger", "false"]
+    folder, _ = run(tmp_path, *arguments, "--trainer.enable_progress_bar", "false")
+    assert (folder / "restored.png").exists()
+    assert (tmp_path / "config.yaml").read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["config.yaml", "lightning_logs"]
+
+
+@pytest.mark.slow
+def test_two_devices_share_one_image(tmp_path):
+    """Through the console script, whose name the second process is started by."""
+    script = Path(sys.executable).with_name("restoration")
+    arguments = ["--trainer.max_steps", "12", "--curves.every", "1", "--trainer.accelerator", "cpu"]
+    for devices in ("1", "2"):
+        subprocess.run(
+            [script, *SMALL, *arguments, "--trainer.devices", devices, "--name", devices],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+    one, two = (rows_of(tmp_path / "lightning_logs" / n / "version_0") for n in "12")
+    assert len(list((tmp_path / "lightning_logs" / "2").iterdir())) == 1
+    # the first rank's first loss is that of the single device; the second rank's noise then counts
+    assert one[0]["loss"] == two[0]["loss"]
+    assert one[-1]["loss"] != two[-1]["loss"]
+    assert two[-1]["step"] == "12"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

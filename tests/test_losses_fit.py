@@ -10,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from restoration.__main__ import main
 from restoration.losses import Loss
+from restoration.task import RestorationTask
 
 BASIS = ["--config", "configs/base.yaml", "--config", "configs/net/low.yaml"]
 IMAGE = ["--data.image", "samples/coffee.png", "--data.quality", "10", "--data.crop", "64"]
@@ -103,7 +104,14 @@ def test_colour_histograms_reach_tensorboard(tmp_path):
     assert sum(smoothed[0].histogram_value.bucket) == pytest.approx(1)
 
 
-def test_full_precision_switches_tf32_off(tmp_path):
+def test_full_precision_switches_tf32_off_for_the_run(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        RestorationTask,
+        "on_train_batch_start",
+        lambda *arguments: seen.append(torch.backends.cudnn.allow_tf32),
+    )
     torch.backends.cudnn.allow_tf32 = True
     run(tmp_path, "--config", "configs/loss/sure.yaml", "--trainer.max_steps", "1")
-    assert not torch.backends.cudnn.allow_tf32
+    assert seen == [False]
+    assert torch.backends.cudnn.allow_tf32

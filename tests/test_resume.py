@@ -14,6 +14,7 @@ COMMAND = [
     *(sys.executable, "-m", "restoration", "fit", "--config", "configs/quickstart.yaml"),
     *("--data.crop", "64", "--trainer.max_steps", str(STEPS), "--checkpoint.every", "7"),
     *("--curves.every", "2", "--curves.flush_every", "2", "--images.every", "0"),
+    *("--data.steps_per_epoch", "9"),  # the run crosses epochs
 ]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 RUN = "lightning_logs/coffee-q10/version_0"
@@ -27,9 +28,11 @@ def whole(tmp_path_factory):
     return folder / RUN
 
 
-def start_and_signal(folder, number, at_step):
+def start_and_signal(folder, number, at_step, extra=()):
     """Start the command and signal it once its curves have reached a step."""
-    process = subprocess.Popen(COMMAND, cwd=folder, env=ENVIRONMENT, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*COMMAND, *extra], cwd=folder, env=ENVIRONMENT, stderr=subprocess.PIPE
+    )
     curves = folder / RUN / "curves.csv"
     checkpoint = folder / RUN / "last.ckpt"
     deadline = time.monotonic() + 120
@@ -43,9 +46,9 @@ def start_and_signal(folder, number, at_step):
     return process.returncode, error
 
 
-def resume(folder):
+def resume(folder, extra=()):
     return subprocess.run(
-        [*COMMAND, "--ckpt_path", "last"],
+        [*COMMAND, *extra, "--ckpt_path", "last"],
         cwd=folder,
         check=True,
         env=ENVIRONMENT,
@@ -92,3 +95,20 @@ def test_resuming_without_a_checkpoint_starts_anew_and_says_so(tmp_path, whole):
     run = resume(tmp_path)
     assert "starting anew" in run.stderr
     assert_equal_runs(tmp_path / RUN, whole)
+
+
+@pytest.mark.slow
+def test_a_killed_sure_run_goes_on_to_the_same_end(tmp_path):
+    """Its probes and its kept image are in the checkpoint too."""
+    sure = ["--config", "configs/loss/sure.yaml"]
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    command = [*COMMAND, *sure]
+    subprocess.run(
+        command, cwd=tmp_path / "whole", check=True, env=ENVIRONMENT, capture_output=True
+    )
+    assert start_and_signal(tmp_path / "killed", signal.SIGKILL, 16, sure)[0] == -signal.SIGKILL
+    resume(tmp_path / "killed", sure)
+    one, other = tmp_path / "killed" / RUN, tmp_path / "whole" / RUN
+    assert_equal_runs(one, other)
+    assert (one / "least_sure.png").read_bytes() == (other / "least_sure.png").read_bytes()

@@ -9,7 +9,9 @@ from torch import nn
 from restoration.data import SingleImage
 from restoration.errors import RestorationError
 from restoration.inputs import DecodedJPEG
+from restoration.jpeg.colour import ycbcr_to_rgb
 from restoration.jpeg.noise import cell_variances, component_variance, laplacian_rates, noise_sigma
+from restoration.jpeg.operator import block_idct
 from restoration.losses import SURE, Batch
 from restoration.losses.sure import finite_difference, jacobian_vector
 from restoration.networks import Hourglass
@@ -140,12 +142,6 @@ def test_another_input_is_refused_with_the_settings_to_change(hourglass):
         SURE()(net(x), Batch(x + 0.1, x, (), (), ()), net)
 
 
-def test_reduced_precision_is_refused(hourglass):
-    net, x = hourglass
-    with pytest.raises(RestorationError, match="precision"):
-        SURE()(net(x).bfloat16(), batch_of(x), net)
-
-
 def test_rates_recover_a_laplacian():
     generator = np.random.default_rng(0)
     for rate in (0.5, 2.0, 6.0):
@@ -183,6 +179,24 @@ def test_component_variance_is_that_of_simulated_quantisation():
 def test_a_frequency_that_never_occurs_adds_no_noise():
     q = torch.zeros(10, 10, 8, 8)
     assert component_variance(q, torch.full((8, 8), 12.0)).item() == pytest.approx(12.0 / 64)
+
+
+def test_sigma_in_rgb_is_that_of_simulated_components():
+    """Errors of Y, Cb and Cr of known size, seen through the decoder's colour transform."""
+    generator = np.random.default_rng(0)
+    tables = [generator.integers(20, 90, (8, 8)).astype(float) for _ in range(3)]
+    coefficients, errors = [], []
+    for table in tables:
+        x = generator.laplace(scale=40, size=(60, 60, 8, 8))
+        x[..., 0, 0] = generator.uniform(-800, 800, (60, 60))
+        q = np.rint(x / table)
+        coefficients.append(torch.from_numpy(q))
+        errors.append(block_idct(torch.from_numpy(q * table - x)[None]))
+    planes = torch.stack(errors, 1) / 255  # (1, 3, 480, 480)
+    rgb = ycbcr_to_rgb(planes) - ycbcr_to_rgb(torch.zeros_like(planes))
+    expected = rgb.square().mean().sqrt().item() * 255
+    tensors = [torch.from_numpy(t) for t in tables]
+    assert noise_sigma(coefficients, tensors, correction=1) == pytest.approx(expected, rel=0.02)
 
 
 @pytest.mark.parametrize("quality", [10, 25, 60])

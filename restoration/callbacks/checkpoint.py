@@ -16,6 +16,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from restoration.errors import Interrupted, RestorationError
+from restoration.files import atomic_file
 
 FILE = "last.ckpt"
 
@@ -33,15 +34,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Save ``checkpoint`` under ``path``."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with open(temporary, "wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with atomic_file(path) as file:
+            torch.save(checkpoint, file)
 
     def load_checkpoint(self, path: Any, *arguments: Any, **keywords: Any) -> dict[str, Any]:
         """Load the checkpoint at ``path``.
@@ -50,7 +44,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             RestorationError: there is none, or it is damaged.
         """
         try:
-            return super().load_checkpoint(path, *arguments, **keywords)
+            checkpoint: dict[str, Any] = super().load_checkpoint(path, *arguments, **keywords)
+            if not {"generator", "image", "pytorch-lightning_version"} <= checkpoint.keys():
+                raise RestorationError(f"{path} is not a checkpoint of this program")
+            return checkpoint
         except FileNotFoundError as error:
             raise RestorationError(f"there is no checkpoint {path}") from error
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
@@ -96,9 +93,12 @@ class LastCheckpoint(Checkpoint):
     ) -> None:
         """Save when due or when asked to stop."""
         assert self.path is not None
-        if trainer.global_step % self.every == 0 or self.interrupted:
+        interrupted = self.interrupted
+        if trainer.world_size > 1:  # all ranks must save, and stop, at the same step
+            interrupted = trainer.strategy.reduce_boolean_decision(interrupted, all=False)
+        if trainer.global_step % self.every == 0 or interrupted:
             trainer.save_checkpoint(self.path)
-        if self.interrupted:
+        if interrupted:
             raise Interrupted(
                 f"stopped after step {trainer.global_step} of {trainer.max_steps}; what has been "
                 f"restored so far lies in {self.path.parent}. To go on, give the same command with "

@@ -73,7 +73,7 @@ class Curves(Callback):
     def write(self, trainer: Trainer) -> None:
         """Write all rows; the columns are those that any row has, in order of appearance."""
         if trainer.is_global_zero and self.directory is not None:
-            columns = dict.fromkeys(name for row in self.rows for name in row)
+            columns = dict.fromkeys(["step", *(name for row in self.rows for name in row)])
             text = io.StringIO()
             writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
             writer.writeheader()
@@ -81,8 +81,9 @@ class Curves(Callback):
             write_atomically(self.directory / FILE, text.getvalue().encode())
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Write what is left."""
+        """Write what is left; a run too short for a row leaves a header."""
         self.flush(trainer)
+        self.write(trainer)
 
     def on_exception(
         self, trainer: Trainer, module: LightningModule, exception: BaseException

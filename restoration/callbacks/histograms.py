@@ -17,6 +17,8 @@ from restoration.losses.source import gaussian_model
 class LogHistograms(Callback):
     """Log each channel's histogram: JPEG, Gaussian model Q and truth once, outputs at intervals.
 
+    The model is the paper's, whatever the loss compares with.
+
     Args:
         every: steps between two histograms; 0 switches them off.
     """
@@ -36,8 +38,9 @@ class LogHistograms(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        """Log the smoothed output's histogram when due."""
+        """Log the histograms of the raw and the smoothed output when due."""
         if self.every and trainer.global_step % self.every == 0:
+            self.add(trainer, "output", hard_histogram(outputs["image"]))
             self.add(trainer, "smoothed", hard_histogram(outputs["smoothed"]))
 
     def add(self, trainer: Trainer, name: str, masses: Tensor) -> None:

@@ -27,7 +27,7 @@ class KeepImage(Callback):
     @torch.no_grad()
     def offer(self, value: Tensor, step: int, image: Tensor) -> None:
         """Keep ``image`` (1, C, H, W) if ``value``, a scalar, exceeds all before."""
-        new = {"value": value, "step": torch.tensor(step, device=image.device), "image": image}
+        new = {"value": value, "step": torch.full((), step, device=image.device), "image": image}
         if not self.kept:
             self.kept = {name: tensor.detach().clone() for name, tensor in new.items()}
             return

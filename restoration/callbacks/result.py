@@ -6,7 +6,7 @@ import json
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -15,6 +15,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from restoration.callbacks.keep import KeepImage
+from restoration.callbacks.smoothing import OutputSmoothing
 from restoration.data import image_of
 from restoration.errors import Interrupted
 from restoration.figures import comparison
@@ -23,6 +24,7 @@ from restoration.jpeg import pixels_of
 from restoration.metrics import scores, to_pixels
 from restoration.task import RestorationTask
 
+AnyCallback = TypeVar("AnyCallback", bound=Callback)
 IMAGE = "restored.png"
 COMPARISON = "comparison.png"
 RESULT = "result.json"
@@ -46,7 +48,7 @@ class ResultWriter(Callback):
         self.directory: Path | None = None
         self.raw: Tensor | None = None
         self.smoothed: Tensor | None = None
-        self.began = 0.0
+        self.began: float | None = None
         self.earlier = 0.0  # seconds spent before the run was resumed
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
@@ -59,6 +61,8 @@ class ResultWriter(Callback):
         assert self.directory is not None
         if trainer.is_global_zero and trainer.global_step < trainer.max_steps:
             (self.directory / RESULT).unlink(missing_ok=True)
+            for left_by_a_kill in self.directory.glob(".*.tmp"):
+                left_by_a_kill.unlink()
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
@@ -128,6 +132,10 @@ class ResultWriter(Callback):
             "net": describe(task.net),
             "parameters": sum(p.numel() for p in task.net.parameters()),
             "loss": describe(task.loss),
+            "input": repr(data.input),
+            "perturbation": task.perturbation,
+            "optimizer": [f"{type(o).__name__}(lr={o.defaults['lr']})" for o in trainer.optimizers],
+            "smoothing": [c.decay for c in callbacks_of(trainer, OutputSmoothing)],
             "steps": trainer.global_step,
             "seed": torch.initial_seed(),
             "device": device_name(task.device),
@@ -144,7 +152,7 @@ class ResultWriter(Callback):
     @property
     def seconds(self) -> float:
         """Seconds of optimisation, earlier parts of a resumed run included."""
-        return self.earlier + time.monotonic() - self.began
+        return self.earlier + (0 if self.began is None else time.monotonic() - self.began)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the time spent and the latest raw output, for the checkpoint."""
@@ -159,8 +167,13 @@ class ResultWriter(Callback):
 
 def keepers(trainer: Trainer) -> list[KeepImage]:
     """Return the callbacks that have kept an image."""
+    return [c for c in callbacks_of(trainer, KeepImage) if c.step is not None]
+
+
+def callbacks_of(trainer: Trainer, kind: type[AnyCallback]) -> list[AnyCallback]:
+    """Return the trainer's callbacks of one kind."""
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    return [c for c in callbacks if isinstance(c, KeepImage) and c.step is not None]
+    return [c for c in callbacks if isinstance(c, kind)]
 
 
 def describe(module: nn.Module) -> str:

@@ -15,7 +15,11 @@ from restoration.jpeg.operator import JPEGOperator
 from restoration.jpeg.reading import CompressedImage, pixels_of
 
 CODING_UNIT = 16  # pixels of a 4:2:0 coding unit
-PILLOW_SAMPLING = {(1, 1): 0, (1, 2): 1, (2, 2): 2}  # luma factors (v, h) -> Pillow's number
+PILLOW_SAMPLING = {
+    (1, 1): 0,
+    (1, 2): 1,
+    (2, 2): 2,
+}  # luma per chroma samples (v, h) -> Pillow's number
 
 
 def coefficient_tensors(jpeg: CompressedImage) -> tuple[Tensor, ...]:
@@ -89,15 +93,19 @@ def shifted_jpeg(jpeg: CompressedImage, step: int = 2) -> Tensor:
 
 
 def recompress(pixels: NDArray[np.uint8], jpeg: CompressedImage) -> NDArray[np.uint8]:
-    """Compress (H, W, C) with the tables and sampling of a file, and decode."""
+    """Compress (H, W, C) with the tables and sampling of a file, and decode.
+
+    As far as Pillow can: 4:4:0 is done as 4:4:4, and Cr takes the table of Cb.
+    """
     image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
     tables = [t.ravel().tolist() for t in jpeg.tables[:2]]
+    luma, chroma = jpeg.sampling[0], jpeg.sampling[-1]
     file = io.BytesIO()
     image.save(
         file,
         format="JPEG",
         qtables=tables,
-        subsampling=PILLOW_SAMPLING.get(jpeg.sampling[0], 0),
+        subsampling=PILLOW_SAMPLING.get((luma[0] // chroma[0], luma[1] // chroma[1]), 0),
     )
     with Image.open(file) as decoded:
         return pixels_of(decoded)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,15 @@ TO_YCBCR = (
     (0.5, -0.587 / 1.402, -0.114 / 1.402),
 )
 CHROMA_ZERO = 128 / 255
+
+
+@cache
+def constants(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Return matrix, inverse and offset, copied to a device once."""
+    matrix = torch.tensor(TO_YCBCR, dtype=torch.float64)
+    offset = torch.tensor([0.0, CHROMA_ZERO, CHROMA_ZERO], dtype=torch.float64).view(3, 1, 1)
+    parts = (matrix, torch.linalg.inv(matrix), offset)
+    return parts[0].to(device, dtype), parts[1].to(device, dtype), parts[2].to(device, dtype)
 
 
 def rgb_to_ycbcr(image: Tensor) -> Tensor:
@@ -27,13 +38,11 @@ def rgb_to_ycbcr(image: Tensor) -> Tensor:
 
     Reference: ITU-T T.871, section 7.
     """
-    matrix = torch.tensor(TO_YCBCR, dtype=image.dtype, device=image.device)
-    offset = image.new_tensor([0.0, CHROMA_ZERO, CHROMA_ZERO]).view(3, 1, 1)
+    matrix, _, offset = constants(image.dtype, image.device)
     return torch.einsum("dc,nchw->ndhw", matrix, image) + offset
 
 
 def ycbcr_to_rgb(image: Tensor) -> Tensor:
     """Invert ``rgb_to_ycbcr``: (N, 3, H, W) -> (N, 3, H, W), neither clamped nor rounded."""
-    matrix = torch.linalg.inv(torch.tensor(TO_YCBCR, dtype=torch.float64)).to(image)
-    offset = image.new_tensor([0.0, CHROMA_ZERO, CHROMA_ZERO]).view(3, 1, 1)
-    return torch.einsum("dc,nchw->ndhw", matrix, image - offset)
+    _, inverse, offset = constants(image.dtype, image.device)
+    return torch.einsum("dc,nchw->ndhw", inverse, image - offset)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from restoration.jpeg.colour import TO_YCBCR
+from restoration.jpeg.colour import constants
 
 
 def laplacian_rates(coefficients: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ def noise_sigma(
         [component_variance(c, t) for c, t in zip(coefficients, tables, strict=True)]
     )
     if len(variances) == 3:
-        to_rgb = torch.linalg.inv(torch.tensor(TO_YCBCR, device=variances.device))
+        to_rgb = constants(variances.dtype, variances.device)[1]
         variance = (to_rgb**2 @ variances).mean()
     else:
         variance = variances.mean()

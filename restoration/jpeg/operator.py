@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -15,15 +16,16 @@ from restoration.jpeg.colour import rgb_to_ycbcr, ycbcr_to_rgb
 BLOCK = 8
 
 
-def dct_matrix(like: Tensor) -> Tensor:
-    """Orthonormal 8x8 DCT-II of flattened blocks, (64, 64), of ``like``'s type and device.
+@cache
+def dct_matrix(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Orthonormal 8x8 DCT-II of flattened blocks, (64, 64), copied to a device once.
 
     D[k, n] = c_k cos(pi (2 n + 1) k / 16), c_0 = sqrt(1/8), else 1/2; the result is D (x) D.
     """
     n = torch.arange(BLOCK, dtype=torch.float64)
     matrix = torch.cos(math.pi * (2 * n + 1) * n[:, None] / (2 * BLOCK)) / 2
     matrix[0] /= math.sqrt(2)
-    return torch.kron(matrix, matrix).to(like)
+    return torch.kron(matrix, matrix).to(device, dtype)
 
 
 def block_dct(plane: Tensor) -> Tensor:
@@ -31,13 +33,15 @@ def block_dct(plane: Tensor) -> Tensor:
     N, H, W = plane.shape
     R, C = H // BLOCK, W // BLOCK
     blocks = plane.view(N, R, BLOCK, C, BLOCK).transpose(2, 3).reshape(N, R, C, BLOCK**2)
-    return (blocks @ dct_matrix(plane).T).view(N, R, C, BLOCK, BLOCK)
+    return (blocks @ dct_matrix(plane.dtype, plane.device).T).view(N, R, C, BLOCK, BLOCK)
 
 
 def block_idct(coefficients: Tensor) -> Tensor:
     """(N, R, C, 8, 8) coefficients -> (N, 8 R, 8 C) samples: the inverse, and the adjoint."""
     N, R, C = coefficients.shape[:3]
-    blocks = coefficients.reshape(N, R, C, BLOCK**2) @ dct_matrix(coefficients)
+    blocks = coefficients.reshape(N, R, C, BLOCK**2) @ dct_matrix(
+        coefficients.dtype, coefficients.device
+    )
     blocks = blocks.view(N, R, C, BLOCK, BLOCK).transpose(2, 3)
     return blocks.reshape(N, R * BLOCK, C * BLOCK)
 

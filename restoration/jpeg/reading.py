@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from restoration.errors import RestorationError
 
 MINIMUM_SIDE = 16  # pixels: one 4:2:0 coding unit
+LOSSLESS = ("PNG", "TIFF", "BMP", "PPM", "GIF", "TGA")
 ORIENTATION = 0x0112  # EXIF tag
 
 # The operations that turn stored pixels upright, by EXIF orientation (EXIF 2.32, section 4.6.4 A).
@@ -42,7 +44,8 @@ class CompressedImage:
         tables: quantisation table of each component, (8, 8), by (vertical, horizontal) frequency.
         sampling: (vertical, horizontal) sampling factors of each component.
         icc: the ICC profile, or None.
-        exif: the raw EXIF block, or None.
+        exif: the EXIF block without its orientation, or None where there is none that can be read.
+        orientation: how the stored image is to be turned, 1 (upright) to 8 (EXIF).
     """
 
     pixels: NDArray[np.uint8]
@@ -51,14 +54,7 @@ class CompressedImage:
     sampling: tuple[tuple[int, int], ...]
     icc: bytes | None = None
     exif: bytes | None = None
-
-    @property
-    def orientation(self) -> int:
-        """The EXIF orientation, 1 (upright) to 8."""
-        exif = Image.Exif()
-        exif.load(self.exif or b"")
-        value = exif.get(ORIENTATION, 1)
-        return value if value in UPRIGHT else 1
+    orientation: int = 1
 
     def upright(self, pixels: NDArray[np.uint8]) -> Image.Image:
         """Turn an image in this file's stored orientation (H, W, C) upright."""
@@ -76,16 +72,8 @@ class CompressedImage:
 
     def to_png(self, pixels: NDArray[np.uint8]) -> bytes:
         """Encode an image of the stored orientation as an upright PNG with the profile and EXIF."""
-        exif = Image.Exif()
-        exif.load(self.exif or b"")
-        exif.pop(ORIENTATION, None)  # the pixels are upright now
         file = io.BytesIO()
-        self.upright(pixels).save(
-            file,
-            format="PNG",
-            icc_profile=self.icc,
-            exif=exif.tobytes() if self.exif else None,
-        )
+        self.upright(pixels).save(file, format="PNG", icc_profile=self.icc, exif=self.exif)
         return file.getvalue()
 
 
@@ -120,8 +108,8 @@ def read_lossless(path: str | Path) -> NDArray[np.uint8]:
             transparency.
     """
     image = open_image(read_bytes(path), path)
-    if image.format in ("JPEG", "MPO"):
-        raise RestorationError(f"{path} is a JPEG, but a lossless image is needed here")
+    if image.format not in LOSSLESS:
+        raise RestorationError(f"{path} is a {image.format}, but a lossless image is needed here")
     if image.mode in ("RGBA", "LA", "P", "1"):
         opaque = image.convert("RGBA")
         if opaque.getchannel("A").getextrema()[0] != 255:
@@ -180,6 +168,19 @@ def open_image(data: bytes, name: str | Path) -> Image.Image:
     return image
 
 
+def read_exif(block: bytes | None) -> tuple[bytes | None, int]:
+    """Split an EXIF block into the rest and the orientation; a damaged one counts as none."""
+    if not block:
+        return None, 1
+    exif = Image.Exif()
+    try:
+        exif.load(block)
+        orientation = exif.pop(ORIENTATION, 1)
+        return exif.tobytes(), orientation if orientation in UPRIGHT else 1
+    except (SyntaxError, struct.error, ValueError, KeyError, TypeError, OSError):
+        return None, 1
+
+
 def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
     """Read the coefficients behind an image that Pillow has decoded without complaint."""
     if image.mode not in ("L", "RGB"):
@@ -197,6 +198,7 @@ def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
     space = jpeg.jpeg_color_space.name.removeprefix("JCS_")
     if space not in ("YCbCr", "GRAYSCALE"):
         raise RestorationError(f"{name} stores {space}; only YCbCr and greyscale are supported")
+    exif, orientation = read_exif(image.info.get("exif"))
     components = [jpeg.Y, jpeg.Cb, jpeg.Cr] if image.mode == "RGB" else [jpeg.Y]
     return CompressedImage(
         pixels=pixels_of(image),
@@ -204,5 +206,6 @@ def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
         tables=tuple(jpeg.qt[i].astype(np.int32) for i in jpeg.quant_tbl_no),
         sampling=tuple((int(v), int(h)) for v, h in jpeg.samp_factor),
         icc=image.info.get("icc_profile"),
-        exif=image.info.get("exif"),
+        exif=exif,
+        orientation=orientation,
     )

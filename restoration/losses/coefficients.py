@@ -105,11 +105,12 @@ class IntervalLikelihood(Loss):
         super().__init__()
         if scale <= 0:
             raise RestorationError(f"the scale must be positive, not {scale}")
+        self.scale = scale
         self.log_scale = nn.Parameter(torch.full((3, 8, 8), scale).log(), requires_grad=learned)
 
     def extra_repr(self) -> str:
         """Return the settings, for the result file."""
-        return f"learned={self.log_scale.requires_grad}"
+        return f"scale={self.scale}, learned={self.log_scale.requires_grad}"
 
     def forward(self, output: Tensor, batch: Batch, net: nn.Module) -> dict[str, Tensor]:
         """Return {"loss", "nll"}; see ``Loss.forward``."""

@@ -84,7 +84,9 @@ def hard_histogram(image: Tensor) -> Tensor:
     Returns:
         (N, C, 256), rows sum to 1.
     """
-    levels = image.detach().flatten(2).clamp(0, 1).mul(LEVELS - 1).round_()
-    counts = torch.zeros(*levels.shape[:2], LEVELS, dtype=image.dtype, device=image.device)
-    ones = torch.ones_like(levels)
-    return counts.scatter_add_(-1, levels.long(), ones).div_(levels.shape[-1])
+    N, C, H, W = image.shape
+    counts = torch.zeros(N * C, LEVELS, dtype=image.dtype, device=image.device)
+    for row, values in enumerate(image.detach().reshape(N * C, H * W)):
+        levels = values.clamp(0, 1).mul_(LEVELS - 1).round_()
+        counts[row].scatter_add_(0, levels.long(), levels.fill_(1))
+    return counts.div_(H * W).view(N, C, LEVELS)

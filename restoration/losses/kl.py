@@ -65,16 +65,19 @@ class KLDivergence(Loss):
         self.histogram = histogram
         self.model = model
         self.channels = channels
-        self.weights = None if weights is None else list(weights)
+        self.weights: Tensor | None
+        given = None if weights is None else torch.tensor(weights, dtype=torch.float32)
+        self.register_buffer("weights", given, persistent=False)
         self.regions = regions
         self.modelled: tuple[Tensor, Tensor] | None = None  # the JPEG and its Q
 
     def extra_repr(self) -> str:
         """Return the settings, for the result file."""
+        weights = None if self.weights is None else self.weights.tolist()
         return (
             f"direction={self.direction}, histogram={self.histogram}, "
-            f"model={type(self.model).__name__}, channels={self.channels}, "
-            f"weights={self.weights}, regions={self.regions}"
+            f"model={self.model}, channels={self.channels}, "
+            f"weights={weights}, regions={self.regions}"
         )
 
     def forward(self, output: Tensor, batch: Batch, net: nn.Module) -> dict[str, Tensor]:
@@ -94,7 +97,7 @@ class KLDivergence(Loss):
                 f"{len(self.weights)} channel weights for {len(per_channel)} channels"
             )
         else:
-            loss = (per_channel * per_channel.new_tensor(self.weights)).sum() / sum(self.weights)
+            loss = (per_channel * self.weights).sum() / self.weights.sum()
         return {"loss": loss, f"kl_{self.direction.lower()}": loss}
 
     def distributions(self, image: Tensor, of: Callable[[Tensor], Tensor]) -> Tensor:

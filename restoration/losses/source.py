@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 import torch
@@ -55,6 +56,10 @@ class SourceModel:
         """Model the channels of an original from its JPEG: (N, C, H, W) -> (N, C, 256)."""
         raise NotImplementedError(f"{type(self).__name__} must implement __call__")
 
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({settings})"
+
 
 class Gaussian(SourceModel):
     """One Gaussian per channel: see ``gaussian_model``."""
@@ -93,6 +98,9 @@ class MassFunction(SourceModel):
         if len(values) != LEVELS or bool((values < 0).any()) or values.sum() <= 0:
             raise RestorationError("a mass function needs 256 non-negative numbers, not all zero")
         self.masses = F.normalize(values, p=1, dim=0)
+
+    def __repr__(self) -> str:
+        return f"MassFunction(crc32={zlib.crc32(self.masses.numpy().tobytes()):08x})"
 
     def __call__(self, jpeg: Tensor) -> Tensor:
         """See ``SourceModel.__call__``."""

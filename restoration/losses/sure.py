@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from restoration.errors import RestorationError
+from restoration.generators import own_generator
 from restoration.jpeg.noise import noise_sigma
 from restoration.losses.base import Batch, Loss
 
@@ -89,7 +90,7 @@ class SURE(Loss):
         self.probes = probes
         self.forward_mode = forward_mode
         self.divergence_weight = divergence_weight
-        self.variance: float | None = None
+        self.estimated: tuple[Tensor, float] | None = None  # the JPEG and its variance
         self.generator: torch.Generator | None = None
         self.state: Tensor | None = None
 
@@ -107,14 +108,11 @@ class SURE(Loss):
                 "SURE needs the JPEG itself as the network's input, unperturbed: set --data.input "
                 "DecodedJPEG and --model.perturbation 0"
             )
-        if output.dtype != torch.float32 and output.dtype != torch.float64:
-            raise RestorationError("SURE needs --trainer.precision 32-true or a mixed one")
-        if self.variance is None:
-            self.variance = self.noise_variance(batch)
+        variance = self.noise_variance(batch)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.divergence_weight != 0):
             divergence = self.divergence(output, batch.z, net)
-        data = F.mse_loss(output, batch.target) - self.variance
-        penalty = 2 * self.variance / output.numel() * divergence
+        data = F.mse_loss(output, batch.target) - variance
+        penalty = 2 * variance / output.numel() * divergence
         return {
             "loss": data + self.divergence_weight * penalty,
             "sure": (data + penalty).detach(),
@@ -134,17 +132,18 @@ class SURE(Loss):
         return total / self.probes
 
     def noise_variance(self, batch: Batch) -> float:
-        """s^2 on the scale of [0, 1]."""
-        if self.sigma == "auto":
-            return (noise_sigma(batch.coefficients, batch.tables) / 255) ** 2
-        return (float(self.sigma) / 255) ** 2
+        """s^2 on the scale of [0, 1], estimated once per JPEG."""
+        if self.sigma != "auto":
+            return (self.sigma / 255) ** 2
+        if self.estimated is None or self.estimated[0] is not batch.target:
+            sigma = noise_sigma(batch.coefficients, batch.tables)
+            self.estimated = batch.target, (sigma / 255) ** 2
+        return self.estimated[1]
 
     def probe(self, x: Tensor) -> Tensor:
         """Draw one probe from the loss's own generator, seeded by the global seed."""
         if self.generator is None:
-            self.generator = torch.Generator(x.device).manual_seed(torch.initial_seed() + 1)
-            if self.state is not None:
-                self.generator.set_state(self.state)
+            self.generator = own_generator(x.device, self.state)
         return torch.randn(x.shape, dtype=x.dtype, generator=self.generator, device=x.device)
 
     def get_extra_state(self) -> Any:

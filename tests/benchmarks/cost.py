@@ -32,6 +32,7 @@ LOSSES: dict[str, Loss] = {
     "mse": MSE(),
     "kl_p_mse": WeightedSum(KLDivergence("P"), MSE()),
     "kl_q_mse": WeightedSum(KLDivergence("Q"), MSE()),
+    "kl_q_mse counted": WeightedSum(KLDivergence("Q", histogram="hard"), MSE(), data_range=1),
     "sure": SURE(),
     "sure forward mode": SURE(forward_mode=True),
     "kl_q_sure": WeightedSum(KLDivergence("Q"), SURE()),
@@ -151,7 +152,7 @@ def main() -> None:
                     text=True,
                 ).stdout
             )
-            for name in ("mse", "kl_q_mse", "sure")
+            for name in ("mse", "kl_q_mse", "kl_q_mse counted", "sure")
         }
         images = {
             n: (p - peaks["mse"]) / (width * height * 3 * 4 / 2**20) for n, p in peaks.items()
