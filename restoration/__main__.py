@@ -17,8 +17,10 @@ options:
   --help      this text; "restoration fit --help" lists the options of fit
   --version   the version
 
-example:
-  restoration fit --config configs/quickstart.yaml --data.image photo.jpg
+examples:
+  restoration fit --config configs/quickstart.yaml
+  restoration fit --config configs/base.yaml --config configs/net/low.yaml \\
+      --config configs/loss/mse.yaml --data.image photo.jpg
 """
 
 

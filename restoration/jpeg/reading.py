@@ -109,7 +109,10 @@ def read_lossless(path: str | Path) -> NDArray[np.uint8]:
     """
     image = open_image(read_bytes(path), path)
     if image.format not in LOSSLESS:
-        raise RestorationError(f"{path} is a {image.format}, but a lossless image is needed here")
+        raise RestorationError(
+            f"{path} is a {image.format}, but a lossless image is needed for the truth or with "
+            "--data.quality; to restore a JPEG as it is, leave --data.quality out"
+        )
     if image.mode in ("RGBA", "LA", "P", "1"):
         opaque = image.convert("RGBA")
         if opaque.getchannel("A").getextrema()[0] != 255:
