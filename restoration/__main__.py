@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 import sys
 from importlib.metadata import version
+
+from restoration.errors import Interrupted, RestorationError, UsageError
+
+COMMANDS = ("restore", "fit")
 
 HELP = """\
 usage: restoration COMMAND ...
@@ -11,13 +17,16 @@ usage: restoration COMMAND ...
 Make a badly compressed JPEG better without ever seeing the original.
 
 commands:
+  restore     make JPEG files better (what most people want)
   fit         optimise a network on one image, configured by YAML (the researcher's command)
 
 options:
-  --help      this text; "restoration fit --help" lists the options of fit
+  --help      this text; "restoration restore --help" lists the options of restore
   --version   the version
 
 examples:
+  restoration restore photo.jpg
+  restoration restore holiday/ -o better/ --preset fast
   restoration fit --config configs/quickstart.yaml
   restoration fit --config configs/base.yaml --config configs/net/low.yaml \\
       --config configs/loss/mse.yaml --data.image photo.jpg
@@ -26,6 +35,8 @@ examples:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return 0 done, 1 failed, 2 wrong usage, 130 stopped by the user."""
+    # Threads that spin while they wait halve the speed as soon as another process wants a core.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = sys.argv[1:] if arguments is None else arguments
     command = arguments[0] if arguments else None
     if command in (None, "-h", "--help"):
@@ -34,22 +45,30 @@ def main(arguments: list[str] | None = None) -> int:
     if command == "--version":
         print(f"restoration {version('restoration')}")
         return 0
-    if command != "fit":
-        print(f"restoration: unknown command {command!r}; see restoration --help", file=sys.stderr)
+    if command not in COMMANDS:
+        near = difflib.get_close_matches(str(command), COMMANDS, 1)
+        hint = f"did you mean {near[0]}?" if near else "see restoration --help"
+        print(f"restoration: unknown command {command!r}; {hint}", file=sys.stderr)
         return 2
-
-    from restoration.errors import Interrupted, RestorationError
-
     try:
-        from restoration.cli import fit  # imports torch and lightning: seconds
-
-        fit(arguments[1:])
+        return run(str(command), arguments[1:])
     except RestorationError as error:
-        print(f"restoration fit: error: {error}", file=sys.stderr)
-        return 1
+        print(f"restoration {command}: error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
     except (Interrupted, KeyboardInterrupt) as stop:
-        print(f"\nrestoration fit: {stop or 'stopped'}", file=sys.stderr)
+        print(f"\nrestoration {command}: {stop or 'stopped'}", file=sys.stderr)
         return 130
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Import what one command needs, and run it."""
+    if command == "restore":
+        from restoration.restore_command import restore
+
+        return restore(arguments)
+    from restoration.cli import fit  # imports torch and lightning: seconds
+
+    fit(arguments)
     return 0
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import logging
 import os
 import sys
-import warnings
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +23,7 @@ from restoration.callbacks.checkpoint import FILE as CHECKPOINT
 from restoration.data import SingleImage
 from restoration.errors import RestorationError
 from restoration.files import find
+from restoration.quiet import quiet
 from restoration.task import RestorationTask
 
 RUNS = "lightning_logs"
@@ -178,15 +177,6 @@ def with_shipped_configs(arguments: list[str]) -> list[str]:
     ]
 
 
-def quieten() -> None:
-    """Silence Lightning's remarks, which tell a user of this program nothing."""
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", category=UserWarning, module="lightning")
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
-    warnings.filterwarnings("ignore", category=FutureWarning)
-
-
 class Parser(LightningArgumentParser):
     """Report wrong usage in one line, with the option that was probably meant."""
 
@@ -208,25 +198,25 @@ def fit(arguments: list[str]) -> None:
         Interrupted: the user stopped the run.
         SystemExit: wrong usage (2), or help was asked for (0).
     """
-    quieten()
     # LightningCLI warns when it is given arguments while there are others on the command line
     sys.argv[1:] = ["fit", *with_shipped_configs(arguments)]
     try:
-        FitCLI(
-            RestorationTask,
-            SingleImage,
-            parser_class=Parser,
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            parser_kwargs={"prog": "restoration"},
-            save_config_kwargs={"overwrite": True},
-            trainer_defaults={
-                "devices": 1,  # all GPUs for one image only when asked for
-                "max_epochs": -1,  # max_steps alone ends a run
-                "num_sanity_val_steps": 0,
-                "enable_model_summary": False,
-                "use_distributed_sampler": False,
-            },
-        )
+        with quiet():
+            FitCLI(
+                RestorationTask,
+                SingleImage,
+                parser_class=Parser,
+                seed_everything_default=0,
+                auto_configure_optimizers=False,
+                parser_kwargs={"prog": "restoration"},
+                save_config_kwargs={"overwrite": True},
+                trainer_defaults={
+                    "devices": 1,  # all GPUs for one image only when asked for
+                    "max_epochs": -1,  # max_steps alone ends a run
+                    "num_sanity_val_steps": 0,
+                    "enable_model_summary": False,
+                    "use_distributed_sampler": False,
+                },
+            )
     except MisconfigurationException as error:
         raise RestorationError(" ".join(str(error).split())) from error

@@ -13,7 +13,16 @@ from torch.utils.data import DataLoader, Dataset
 from restoration.errors import RestorationError
 from restoration.files import find
 from restoration.inputs import NetworkInput, Noise
-from restoration.jpeg import CompressedImage, compress, read_jpeg, read_lossless
+from restoration.jpeg import (
+    CompressedImage,
+    compress,
+    known,
+    read_jpeg,
+    read_lossless,
+    read_truth,
+    to_tensor,
+)
+from restoration.jpeg.reading import shape_of
 from restoration.losses import Batch
 
 
@@ -31,15 +40,10 @@ class Repeated(Dataset[Batch]):
         return self.batch
 
 
-class SingleImage(LightningDataModule):
-    """The JPEG to restore, the network's input and, for the metric writers alone, the truth.
+class OneImage(LightningDataModule):
+    """Base of all data modules: one JPEG, the network's input and, for measuring only, the truth.
 
     Args:
-        image: a JPEG, restored as it is; or, with ``quality``, a lossless image, which is
-            compressed in memory and serves as the truth.
-        quality: JPEG quality, 1 to 100, at which a lossless image is compressed.
-        truth: the clean image of a JPEG, for measuring only. No loss, stop or recipe sees it.
-        crop: side of a centred square cut from a lossless image before it is compressed.
         input: what the network is fed.
         steps_per_epoch: optimiser steps that Lightning counts as an epoch; of no effect on the
             result.
@@ -54,32 +58,19 @@ class SingleImage(LightningDataModule):
     truth: Tensor | None
     batch: Batch
 
-    def __init__(
-        self,
-        image: str,
-        quality: int | None = None,
-        truth: str | None = None,
-        crop: int | None = None,
-        input: NetworkInput = Noise(),  # noqa: A002 - the option is named so
-        steps_per_epoch: int = 100,
-    ) -> None:
+    def __init__(self, input: NetworkInput, steps_per_epoch: int) -> None:  # noqa: A002
         super().__init__()
         if steps_per_epoch < 1:
             raise RestorationError(
                 f"data.steps_per_epoch must be at least 1, not {steps_per_epoch}"
             )
-        self.image = find(image)
-        self.quality = quality
-        self.truth_path = None if truth is None else find(truth)
-        self.crop = crop
         self.input = input
         self.steps_per_epoch = steps_per_epoch
         self.ready = False
 
-    @property
-    def run_name(self) -> str:
-        """What runs on this image are filed under: the file's name and the quality."""
-        return self.image.stem + ("" if self.quality is None else f"-q{self.quality}")
+    def read(self) -> tuple[CompressedImage, NDArray | None]:
+        """Return the JPEG and the truth, both in the orientation in which the JPEG is stored."""
+        raise NotImplementedError(f"{type(self).__name__} must implement read")
 
     def setup(self, stage: str) -> None:
         """Read the image once; the network's input is drawn from the global seed.
@@ -93,38 +84,15 @@ class SingleImage(LightningDataModule):
         self.truth = None if truth is None else to_tensor(truth)
         target = to_tensor(self.jpeg.pixels)
         generator = torch.Generator().manual_seed(torch.initial_seed())
+        coefficients, tables = known(self.jpeg)
         self.batch = Batch(
-            z=self.input(target, generator),
+            z=self.input(self.jpeg, target, generator),
             target=target,
-            coefficients=tuple(torch.from_numpy(c).float() for c in self.jpeg.coefficients),
-            tables=tuple(torch.from_numpy(t).float() for t in self.jpeg.tables),
+            coefficients=coefficients,
+            tables=tables,
             sampling=self.jpeg.sampling,
         )
         self.ready = True
-
-    def read(self) -> tuple[CompressedImage, NDArray | None]:
-        """Return the JPEG and the truth, both in the orientation in which the JPEG is stored."""
-        if self.quality is not None:
-            if self.truth_path is not None:
-                raise RestorationError(
-                    "data.truth goes with a JPEG; with data.quality the image itself is the truth"
-                )
-            clean = read_lossless(self.image)
-            if self.crop is not None:
-                clean = centre_crop(clean, self.crop, self.image)
-            return compress(clean, self.quality), clean
-        if self.crop is not None:
-            raise RestorationError("data.crop needs data.quality and a lossless image")
-        jpeg = read_jpeg(self.image)
-        if self.truth_path is None:
-            return jpeg, None
-        truth = jpeg.stored(read_lossless(self.truth_path))
-        if truth.shape != jpeg.pixels.shape:
-            raise RestorationError(
-                f"{self.truth_path} is not of the JPEG's size and channels: "
-                f"{shape_of(truth)} against {shape_of(jpeg.pixels)}"
-            )
-        return jpeg, truth
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Yield the batch ``steps_per_epoch`` times; the global generator stays still."""
@@ -143,14 +111,79 @@ class SingleImage(LightningDataModule):
         return self.batch
 
 
-def image_of(trainer: Trainer) -> SingleImage:
+class LoadedImage(OneImage):
+    """A JPEG that is in memory already.
+
+    Args:
+        jpeg: the file's content.
+        input: what the network is fed.
+    """
+
+    def __init__(self, jpeg: CompressedImage, input: NetworkInput) -> None:  # noqa: A002
+        super().__init__(input, steps_per_epoch=1000)
+        self.jpeg = jpeg
+
+    def read(self) -> tuple[CompressedImage, NDArray | None]:
+        """See ``OneImage.read``."""
+        return self.jpeg, None
+
+
+class SingleImage(OneImage):
+    """The image that a file holds: a JPEG, or a lossless image that is compressed first.
+
+    Args:
+        image: a JPEG, restored as it is; or, with ``quality``, a lossless image, which is
+            compressed in memory and serves as the truth.
+        quality: JPEG quality, 1 to 100, at which a lossless image is compressed.
+        truth: the clean image of a JPEG, for measuring only. No loss, stop or recipe sees it.
+        crop: side of a centred square cut from a lossless image before it is compressed.
+        input: what the network is fed.
+        steps_per_epoch: optimiser steps that Lightning counts as an epoch; of no effect on the
+            result.
+    """
+
+    def __init__(
+        self,
+        image: str,
+        quality: int | None = None,
+        truth: str | None = None,
+        crop: int | None = None,
+        input: NetworkInput = Noise(),  # noqa: A002 - the option is named so
+        steps_per_epoch: int = 100,
+    ) -> None:
+        super().__init__(input, steps_per_epoch)
+        self.image = find(image)
+        self.quality = quality
+        self.truth_path = None if truth is None else find(truth)
+        self.crop = crop
+
+    @property
+    def run_name(self) -> str:
+        """What runs on this image are filed under: the file's name and the quality."""
+        return self.image.stem + ("" if self.quality is None else f"-q{self.quality}")
+
+    def read(self) -> tuple[CompressedImage, NDArray | None]:
+        """See ``OneImage.read``."""
+        if self.quality is not None:
+            if self.truth_path is not None:
+                raise RestorationError(
+                    "data.truth goes with a JPEG; with data.quality the image itself is the truth"
+                )
+            clean = read_lossless(self.image)
+            if self.crop is not None:
+                clean = centre_crop(clean, self.crop, self.image)
+            return compress(clean, self.quality), clean
+        if self.crop is not None:
+            raise RestorationError("data.crop needs data.quality and a lossless image")
+        jpeg = read_jpeg(self.image)
+        if self.truth_path is None:
+            return jpeg, None
+        return jpeg, read_truth(self.truth_path, jpeg)
+
+
+def image_of(trainer: Trainer) -> OneImage:
     """Return the image that a trainer works on."""
     return trainer.datamodule  # type: ignore[attr-defined]
-
-
-def to_tensor(pixels: NDArray) -> Tensor:
-    """(H, W, C) uint8 -> (1, C, H, W) float32 in [0, 1]."""
-    return torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous().float() / 255
 
 
 def centre_crop(pixels: NDArray, side: int, name: Path) -> NDArray:
@@ -160,9 +193,3 @@ def centre_crop(pixels: NDArray, side: int, name: Path) -> NDArray:
         raise RestorationError(f"cannot crop {side} x {side} from {name} of {shape_of(pixels)}")
     top, left = (H - side) // 2, (W - side) // 2
     return pixels[top : top + side, left : left + side].copy()
-
-
-def shape_of(pixels: NDArray) -> str:
-    """Describe (H, W, C) for a person."""
-    H, W, C = pixels.shape
-    return f"{W} x {H} pixels, {'RGB' if C == 3 else 'grey'}"

@@ -8,5 +8,9 @@ class RestorationError(ValueError):
     """
 
 
+class UsageError(RestorationError):
+    """Options that contradict each other; the command line exits with 2."""
+
+
 class Interrupted(Exception):  # noqa: N818 - not an error
     """The user stopped a run; the message says what there is and how to go on."""

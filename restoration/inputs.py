@@ -5,14 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from restoration.jpeg import CompressedImage
+from restoration.jpeg.collaborative import quick_estimate
+
 
 class NetworkInput:
     """Base of all network inputs: subclass it and name the class in ``--data.input``."""
 
-    def __call__(self, target: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, jpeg: CompressedImage, target: Tensor, generator: torch.Generator) -> Tensor:
         """Build the network's fixed input z.
 
         Args:
+            jpeg: what the file knows.
             target: the decoded JPEG, (1, C, H, W) in [0, 1].
             generator: the source of all randomness, on the CPU.
 
@@ -38,7 +42,7 @@ class Noise(NetworkInput):
         self.depth = depth
         self.scale = scale
 
-    def __call__(self, target: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, jpeg: CompressedImage, target: Tensor, generator: torch.Generator) -> Tensor:
         """See ``NetworkInput.__call__``."""
         shape = (1, self.depth, *target.shape[-2:])
         return torch.rand(shape, generator=generator) * self.scale
@@ -47,6 +51,32 @@ class Noise(NetworkInput):
 class DecodedJPEG(NetworkInput):
     """The decoded JPEG itself, as SURE demands it."""
 
-    def __call__(self, target: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, jpeg: CompressedImage, target: Tensor, generator: torch.Generator) -> Tensor:
         """Return ``target`` itself, the same tensor."""
         return target
+
+
+class EstimateAndNoise(NetworkInput):
+    """A first estimate made without a network, the decoded JPEG, and uniform noise.
+
+    The network starts from what is known and converges several times faster than from noise.
+
+    Args:
+        depth: channels of noise.
+        scale: upper end of the noise's values.
+        estimate: (1, C, H, W) in [0, 1]; ``quick_estimate`` of the file where none is given.
+    """
+
+    def __init__(self, depth: int = 8, scale: float = 0.1, estimate: Tensor | None = None) -> None:
+        self.depth = depth
+        self.scale = scale
+        self.estimate = estimate
+
+    def __call__(self, jpeg: CompressedImage, target: Tensor, generator: torch.Generator) -> Tensor:
+        """See ``NetworkInput.__call__``."""
+        estimate = quick_estimate(jpeg) if self.estimate is None else self.estimate
+        noise = Noise(self.depth, self.scale)(jpeg, target, generator)
+        return torch.cat([estimate, target, noise], 1)
+
+    def __repr__(self) -> str:
+        return f"EstimateAndNoise(depth={self.depth}, scale={self.scale})"

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
+from restoration.jpeg.colour import rgb_to_ycbcr
 
 MS_SSIM_MINIMUM_SIDE = 176  # pixels: five scales of an 11-pixel window
 
@@ -54,10 +55,33 @@ def ms_ssim(image: Tensor, truth: Tensor) -> Tensor:
     """
     if min(image.shape[-2:]) < MS_SSIM_MINIMUM_SIDE:
         return image.new_tensor(math.nan)
+    # here, since it takes seconds to import and few restorations are measured
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
     return multiscale_structural_similarity_index_measure(to_8bit(image), truth, data_range=1.0)
 
 
-def scores(image: Tensor, truth: Tensor) -> dict[str, float | None]:
-    """Return {"psnr", "ms_ssim"} as numbers for a result file; None where not finite."""
-    values = {"psnr": psnr(image, truth).item(), "ms_ssim": ms_ssim(image, truth).item()}
+def chroma_psnr(image: Tensor, truth: Tensor) -> Tensor:
+    """PSNR over Cb and Cr of the 8-bit image in dB: the colour error apart from the luma's.
+
+    Args:
+        image: (N, 3, H, W) RGB in [0, 1], rounded to 8 bit here; NaN comes back for grey images.
+        truth: (N, 3, H, W) RGB in [0, 1].
+
+    Returns:
+        A scalar on the images' device.
+    """
+    if image.shape[1] != 3:
+        return image.new_tensor(math.nan)
+    error = rgb_to_ycbcr(to_8bit(image)) - rgb_to_ycbcr(truth)
+    return -10 * torch.log10(error[:, 1:].square().mean())
+
+
+Scores = dict[str, float | None]
+
+
+def scores(image: Tensor, truth: Tensor) -> Scores:
+    """Return "psnr", "ms_ssim" and "chroma_psnr" for a result file; None where not finite."""
+    metrics = (psnr, ms_ssim, chroma_psnr)
+    values = {metric.__name__: metric(image, truth).item() for metric in metrics}
     return {name: value if math.isfinite(value) else None for name, value in values.items()}

@@ -5,9 +5,10 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from restoration.data import SingleImage, to_tensor
+from restoration.data import SingleImage
 from restoration.errors import RestorationError
 from restoration.inputs import DecodedJPEG, Noise
+from restoration.jpeg import to_tensor
 
 
 def prepared(**options) -> SingleImage:

@@ -6,8 +6,9 @@ import scipy.stats
 import torch
 from PIL import Image
 
-from restoration.data import SingleImage, to_tensor
+from restoration.data import SingleImage
 from restoration.errors import RestorationError
+from restoration.jpeg import to_tensor
 from restoration.jpeg.colour import rgb_to_ycbcr
 from restoration.losses import (
     MSE,

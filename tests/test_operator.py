@@ -8,8 +8,7 @@ import torch
 from PIL import Image
 from scipy.fft import dctn
 
-from restoration.data import to_tensor
-from restoration.jpeg import CompressedImage, read_jpeg
+from restoration.jpeg import CompressedImage, read_jpeg, to_tensor
 from restoration.jpeg.baselines import laplacian_dequantisation, plain_decode, shifted_jpeg
 from restoration.jpeg.colour import rgb_to_ycbcr
 from restoration.jpeg.operator import JPEGOperator, block_dct, block_idct
@@ -156,7 +155,7 @@ def test_projection_of_sizes_that_fill_no_block(photo, tmp_path, mode):
     jpeg = jpeg_of(pixels, mode, 10, tmp_path)
     truth = truth_of(pixels, mode)
     image = truth + 0.1 * torch.randn(1, 1, 187, 181)
-    projected = project(image, *parts(jpeg))
+    projected = project(image, *parts(jpeg), 1.0)
     before, after = (
         np.mean([((x - q).abs() > 0.501).double().mean().item() for x, q in in_steps(i, jpeg)])
         for i in (image, projected)
@@ -168,8 +167,8 @@ def test_projection_of_sizes_that_fill_no_block(photo, tmp_path, mode):
 def test_projecting_the_jpeg_itself_changes_next_to_nothing(photo, tmp_path):
     jpeg = jpeg_of(photo, "4:4:4", 10, tmp_path)
     image = to_tensor(jpeg.pixels).double()
-    assert (project(image, *parts(jpeg)) - image).abs().max() * 255 < 16  # saturated pixels only
-    assert (project(image, *parts(jpeg)) - image).abs().mean() * 255 < 0.05
+    assert (project(image, *parts(jpeg), 1.0) - image).abs().max() * 255 < 16  # saturated pixels only
+    assert (project(image, *parts(jpeg), 1.0) - image).abs().mean() * 255 < 0.05
 
 
 @pytest.mark.parametrize("quality", [10, 25])

@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from restoration.callbacks.keep import KeepImage
 from restoration.callbacks.smoothing import OutputSmoothing
-from restoration.data import image_of
+from restoration.data import SingleImage, image_of
 from restoration.errors import Interrupted
 from restoration.figures import comparison
 from restoration.files import write_atomically
 from restoration.jpeg import pixels_of
+from restoration.jpeg.projection import SHRINK, project
 from restoration.metrics import scores, to_pixels
 from restoration.task import RestorationTask
 
@@ -32,19 +33,26 @@ ROWS = {  # of the final table, and the keys of the result file
     "JPEG": "jpeg",
     "raw": "final",
     "smoothed": "smoothed",
+    "projected": "projected",
     "least SURE (step {step})": "least_sure",
     "best (step {step}, oracle)": "best",
 }
 
 
 class ResultWriter(Callback):
-    """Write ``restored.png`` (the smoothed output), pictures for people and ``result.json``, last.
+    """Write ``restored.png``, pictures for people and ``result.json``, last.
 
-    A directory with ``result.json`` is a finished run. A run cut short by Ctrl-C leaves the image
-    restored so far, and no result file.
+    The restored image is the smoothed output, projected onto the file's quantisation cells: it
+    contradicts nothing that the file says. A directory with ``result.json`` is a finished run. A
+    run cut short by Ctrl-C leaves the image restored so far, and no result file.
+
+    Args:
+        shrink: width of the cells in quantisation steps, 1 for whole ones; null writes the smoothed
+            output as it is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shrink: float | None = SHRINK) -> None:
+        self.shrink = shrink
         self.directory: Path | None = None
         self.raw: Tensor | None = None
         self.smoothed: Tensor | None = None
@@ -75,7 +83,7 @@ class ResultWriter(Callback):
         """Write everything, and show the table."""
         if self.raw is None or not trainer.is_global_zero:
             return
-        self.write_image(trainer, IMAGE, self.smoothed)
+        self.write_image(trainer, IMAGE, self.restored(trainer))
         for keeper in keepers(trainer):
             self.write_image(trainer, f"{keeper.name}.png", keeper.image)
         assert self.directory is not None
@@ -91,7 +99,16 @@ class ResultWriter(Callback):
     ) -> None:
         """Write what has been restored so far when the user stops the run."""
         if isinstance(exception, Interrupted) and trainer.is_global_zero:
-            self.write_image(trainer, IMAGE, self.smoothed)
+            self.write_image(trainer, IMAGE, self.restored(trainer))
+
+    def restored(self, trainer: Trainer) -> Tensor | None:
+        """Project the smoothed output, if it is to be."""
+        if self.smoothed is None or self.shrink is None:
+            return self.smoothed
+        batch = image_of(trainer).batch.to(self.smoothed.device)
+        return project(
+            self.smoothed, batch.coefficients, batch.tables, batch.sampling, self.shrink
+        ).clamp_(0, 1)
 
     def write_image(self, trainer: Trainer, name: str, image: Tensor | None) -> None:
         """Write one image upright, with the JPEG's profile and EXIF."""
@@ -102,11 +119,15 @@ class ResultWriter(Callback):
     def compare(self, trainer: Trainer, result: dict[str, Any]) -> bytes:
         """Draw JPEG | restored | original, the original where it is known, as a PNG."""
         data = image_of(trainer)
-        assert self.smoothed is not None
-        images = {"JPEG": data.batch.target, "restored": self.smoothed, "original": data.truth}
+        images = {
+            "JPEG": data.batch.target,
+            "restored": self.restored(trainer),
+            "original": data.truth,
+        }
+        key = "smoothed" if self.shrink is None else "projected"
         panels = []
-        for (caption, image), key in zip(images.items(), ("jpeg", "smoothed", ""), strict=True):
-            score = result.get(key) or {}
+        for (caption, image), name in zip(images.items(), ("jpeg", key, ""), strict=True):
+            score = result.get(name) or {}
             value = f"  {score['psnr']:.2f} dB" if score.get("psnr") is not None else ""
             if image is not None:
                 pixels = pixels_of(data.jpeg.upright(to_pixels(image)))
@@ -116,6 +137,7 @@ class ResultWriter(Callback):
     def result(self, trainer: Trainer, task: RestorationTask) -> dict[str, Any]:
         """Collect the content of the result file."""
         data = image_of(trainer)
+        assert isinstance(data, SingleImage)
 
         def measure(image: Tensor | None) -> dict[str, Any] | None:
             if data.truth is None or image is None:
@@ -146,6 +168,8 @@ class ResultWriter(Callback):
             "jpeg": measure(data.batch.target),
             "final": measure(self.raw),
             "smoothed": measure(self.smoothed),
+            "projected": None if self.shrink is None else measure(self.restored(trainer)),
+            "shrink": self.shrink,
             **kept,
         }
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from restoration.jpeg.noise import laplacian_rates
 from restoration.jpeg.operator import JPEGOperator
-from restoration.jpeg.reading import CompressedImage, pixels_of
+from restoration.jpeg.reading import CompressedImage, known, pixels_of
 
 CODING_UNIT = 16  # pixels of a 4:2:0 coding unit
 PILLOW_SAMPLING = {
@@ -24,17 +24,12 @@ PILLOW_SAMPLING = {
 
 def coefficient_tensors(jpeg: CompressedImage) -> tuple[Tensor, ...]:
     """Return the dequantised coefficients in levels, per component (1, rows, columns, 8, 8)."""
-    return tuple(
-        torch.from_numpy(c * t)[None].float()
-        for c, t in zip(jpeg.coefficients, jpeg.tables, strict=True)
-    )
+    return tuple((c * t)[None] for c, t in zip(*known(jpeg), strict=True))
 
 
 def decode(jpeg: CompressedImage, coefficients: tuple[Tensor, ...]) -> Tensor:
     """Decode coefficients in levels to an image of the file's size, clamped to [0, 1]."""
-    grids = tuple((c.shape[0], c.shape[1]) for c in jpeg.coefficients)
-    H, W, _ = jpeg.pixels.shape
-    return JPEGOperator(H, W, jpeg.sampling, grids).decode(coefficients).clamp(0, 1)
+    return JPEGOperator.of_file(jpeg).decode(coefficients).clamp(0, 1)
 
 
 def plain_decode(jpeg: CompressedImage) -> Tensor:

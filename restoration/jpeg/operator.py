@@ -12,19 +12,27 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from restoration.jpeg.colour import rgb_to_ycbcr, ycbcr_to_rgb
+from restoration.jpeg.reading import CompressedImage
 
 BLOCK = 8
 
 
 @cache
-def dct_matrix(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Orthonormal 8x8 DCT-II of flattened blocks, (64, 64), copied to a device once.
+def cosines(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Orthonormal DCT-II of ``size`` samples as a matrix, copied to a device once.
 
-    D[k, n] = c_k cos(pi (2 n + 1) k / 16), c_0 = sqrt(1/8), else 1/2; the result is D (x) D.
+    D[k, n] = c_k cos(pi (2 n + 1) k / (2 size)), c_0 = sqrt(1/size), else sqrt(2/size).
     """
-    n = torch.arange(BLOCK, dtype=torch.float64)
-    matrix = torch.cos(math.pi * (2 * n + 1) * n[:, None] / (2 * BLOCK)) / 2
+    n = torch.arange(size, dtype=torch.float64)
+    matrix = torch.cos(math.pi * (2 * n + 1) * n[:, None] / (2 * size)) * math.sqrt(2 / size)
     matrix[0] /= math.sqrt(2)
+    return matrix.to(device, dtype)
+
+
+@cache
+def dct_matrix(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Orthonormal 8x8 DCT-II of flattened blocks, (64, 64): the Kronecker square of ``cosines``."""
+    matrix = cosines(BLOCK, torch.float64, torch.device("cpu"))
     return torch.kron(matrix, matrix).to(device, dtype)
 
 
@@ -77,6 +85,13 @@ class JPEGOperator:
         """Build the operator of a file: an image (N, C, H, W) and its (rows, columns, 8, 8)."""
         grids = tuple((c.shape[0], c.shape[1]) for c in coefficients)
         return cls(image.shape[-2], image.shape[-1], sampling, grids)
+
+    @classmethod
+    def of_file(cls, jpeg: CompressedImage) -> JPEGOperator:
+        """Build the operator of a file."""
+        H, W, _ = jpeg.pixels.shape
+        grids = tuple((c.shape[0], c.shape[1]) for c in jpeg.coefficients)
+        return cls(H, W, jpeg.sampling, grids)
 
     def ratio(self, component: int) -> tuple[int, int]:
         """Image samples per sample of the component, (vertical, horizontal)."""

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from restoration.jpeg.operator import JPEGOperator, block_dct, block_idct
 
+# Width of the cells, in quantisation steps, onto which results are projected: true coefficients
+# crowd in the middle of their cells.
+SHRINK = 0.6
 EDGE_PASSES = 20  # where blocks reach beyond the image; each pass is a few per cent of a step
 
 
@@ -16,7 +19,7 @@ def project(
     coefficients: Sequence[Tensor],
     tables: Sequence[Tensor],
     sampling: tuple[tuple[int, int], ...],
-    shrink: float = 1.0,
+    shrink: float = SHRINK,
 ) -> Tensor:
     """Move an image to the nearest one whose coefficients lie in the file's cells.
 
@@ -41,15 +44,40 @@ def project(
     """
     operator = JPEGOperator.of(image, coefficients, sampling)
     planes = operator.planes(image).clone()
+    return operator.image(project_planes(planes, operator, coefficients, tables, shrink))
+
+
+def project_planes(
+    planes: Tensor,
+    operator: JPEGOperator,
+    coefficients: Sequence[Tensor],
+    tables: Sequence[Tensor],
+    shrink: float,
+    edge_passes: int = EDGE_PASSES,
+) -> Tensor:
+    """Project components in levels about 0, (N, C, H, W), in place; see ``project``.
+
+    Args:
+        planes: ``operator.planes(image)``, overwritten.
+        operator: of the file.
+        coefficients: q, the file's, per component (rows, columns, 8, 8).
+        tables: t, per component (8, 8).
+        shrink: width of the cells in quantisation steps.
+        edge_passes: alternations where blocks reach beyond the image; 1 will do inside a loop.
+
+    Returns:
+        ``planes``.
+    """
     for c, (q, table) in enumerate(zip(coefficients, tables, strict=True)):
         v, h = operator.ratio(c)
         rows, columns = operator.grids[c]
         whole = rows * 8 * v == operator.height and columns * 8 * h == operator.width
-        for _ in range(1 if whole else EDGE_PASSES):
+        low, high = (q - shrink / 2) * table, (q + shrink / 2) * table
+        for _ in range(1 if whole else edge_passes):
             current = block_dct(operator.downsample(planes[:, c], c))
-            low, high = (q - shrink / 2) * table, (q + shrink / 2) * table
-            change = block_idct(current.clamp(low, high) - current)
+            change = block_idct(current.clamp(low, high).sub_(current))
             for axis, factor in ((1, v), (2, h)):
-                change = change.repeat_interleave(factor, axis)
+                if factor > 1:
+                    change = change.repeat_interleave(factor, axis)
             planes[:, c] += change[:, : operator.height, : operator.width]
-    return operator.image(planes)
+    return planes

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import jpeglib
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
 
 from restoration.errors import RestorationError
+from restoration.jpeg.frame import check_frame
 
 MINIMUM_SIDE = 16  # pixels: one 4:2:0 coding unit
 LOSSLESS = ("PNG", "TIFF", "BMP", "PPM", "GIF", "TGA")
@@ -77,6 +80,17 @@ class CompressedImage:
         return file.getvalue()
 
 
+def to_tensor(pixels: NDArray) -> Tensor:
+    """(H, W, C) uint8 -> (1, C, H, W) float32 in [0, 1]."""
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous().float() / 255
+
+
+def known(jpeg: CompressedImage) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Return what the file knows as float tensors: coefficients in steps, tables in levels."""
+    coefficients = tuple(torch.from_numpy(c).float() for c in jpeg.coefficients)
+    return coefficients, tuple(torch.from_numpy(t).float() for t in jpeg.tables)
+
+
 def pixels_of(image: Image.Image) -> NDArray[np.uint8]:
     """Pillow image of mode L or RGB -> (H, W, 1) or (H, W, 3)."""
     pixels = np.array(image)
@@ -91,11 +105,13 @@ def read_jpeg(path: str | Path) -> CompressedImage:
             16 x 16, or of a colour space other than greyscale and YCbCr.
     """
     data = read_bytes(path)
+    if data.startswith(b"\xff\xd8"):
+        check_frame(data, path)
     image = open_image(data, path)
     if image.format not in ("JPEG", "MPO"):  # MPO: a JPEG with further pictures behind it
         raise RestorationError(
             f"{path} is a {image.format}, not a JPEG: how it was quantised is unknown "
-            "(to experiment, compress a lossless image with --data.quality 10)"
+            "(to experiment, compress a lossless image: restoration fit --data.quality 10)"
         )
     return parse(data, image, path)
 
@@ -137,6 +153,27 @@ def compress(pixels: NDArray[np.uint8], quality: int) -> CompressedImage:
     )
     data = file.getvalue()
     return parse(data, open_image(data, "the image"), "the image")
+
+
+def read_truth(path: str | Path, jpeg: CompressedImage) -> NDArray[np.uint8]:
+    """Read the original of a JPEG, (H, W, C), in the orientation in which the JPEG is stored.
+
+    Raises:
+        RestorationError: the file cannot be used, or differs in size or channels.
+    """
+    truth = jpeg.stored(read_lossless(path))
+    if truth.shape != jpeg.pixels.shape:
+        raise RestorationError(
+            f"{path} is not of the JPEG's size and channels: "
+            f"{shape_of(truth)} against {shape_of(jpeg.pixels)}"
+        )
+    return truth
+
+
+def shape_of(pixels: NDArray) -> str:
+    """Describe (H, W, C) for a person."""
+    H, W, C = pixels.shape
+    return f"{W} x {H} pixels, {'RGB' if C == 3 else 'grey'}"
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -201,13 +238,16 @@ def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
     space = jpeg.jpeg_color_space.name.removeprefix("JCS_")
     if space not in ("YCbCr", "GRAYSCALE"):
         raise RestorationError(f"{name} stores {space}; only YCbCr and greyscale are supported")
+    factors = [(int(v), int(h)) for v, h in jpeg.samp_factor]
+    if any(max(axis) % own for axis in zip(*factors, strict=True) for own in axis):
+        raise RestorationError(f"{name} has sampling factors {factors}, which are not supported")
     exif, orientation = read_exif(image.info.get("exif"))
     components = [jpeg.Y, jpeg.Cb, jpeg.Cr] if image.mode == "RGB" else [jpeg.Y]
     return CompressedImage(
         pixels=pixels_of(image),
         coefficients=tuple(np.array(c) for c in components),
         tables=tuple(jpeg.qt[i].astype(np.int32) for i in jpeg.quant_tbl_no),
-        sampling=tuple((int(v), int(h)) for v, h in jpeg.samp_factor),
+        sampling=tuple(factors),
         icc=image.info.get("icc_profile"),
         exif=exif,
         orientation=orientation,

@@ -1,0 +1,35 @@
+"""The quality setting of a JPEG, told from its quantisation table."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+@cache
+def standard_table() -> NDArray[np.int32]:
+    """Return the luma table of ITU-T T.81, annex K, (64,): libjpeg's own at quality 50."""
+    file = io.BytesIO()
+    Image.new("L", (8, 8)).save(file, format="JPEG", quality=50)
+    with Image.open(file) as image:
+        tables: dict[int, list[int]] = image.quantization  # type: ignore[attr-defined]
+    return np.array(tables[0], dtype=np.int32)
+
+
+def estimated_quality(luma_table: NDArray[np.int32]) -> int:
+    """Find the libjpeg quality, 1 to 100, whose luma table is nearest, in mean absolute logarithm.
+
+    libjpeg scales its table by s = 5000 / q below quality 50, and by 200 - 2 q above, in per cent.
+
+    Args:
+        luma_table: quantisation steps, (8, 8).
+    """
+    quality = np.arange(1, 101)
+    scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    tables = ((scale[:, None] * standard_table() + 50) // 100).clip(1, 255)
+    distance = np.abs(np.log(luma_table.ravel() / tables)).mean(1)
+    return int(quality[distance.argmin()])

@@ -1,0 +1,176 @@
+"""Restore JPEG files: what a person uses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from restoration.errors import RestorationError
+from restoration.jpeg import (
+    CompressedImage,
+    estimated_quality,
+    known,
+    read_jpeg,
+    read_truth,
+    to_tensor,
+)
+from restoration.jpeg.collaborative import quick_estimate
+from restoration.jpeg.projection import project
+from restoration.members import Member, optimise_all
+from restoration.metrics import Scores, scores, to_pixels
+from restoration.presets import PRESETS, Preset
+from restoration.tiles import blend, cut, tiles_of
+
+# Larger images are tiled: a tile of this side takes about 2 GiB to optimise.
+TILE_SIDE = 832
+UNTILED = 2**20  # pixels
+
+Advance = Callable[[int, int], None]  # (steps done now, steps in all)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was done to one file.
+
+    Attributes:
+        size: width and height in pixels, upright.
+        quality: JPEG quality, estimated from the luma table.
+        preset: name of the recipe.
+        seed: of all randomness.
+        seconds: from reading to the restored pixels.
+        jpeg: how far the JPEG is from the truth, where that was given.
+        restored: how far the result is from the truth, where that was given.
+    """
+
+    size: tuple[int, int]
+    quality: int
+    preset: str
+    seed: int
+    seconds: float
+    jpeg: Scores | None = None
+    restored: Scores | None = None
+
+
+class Restored(NamedTuple):
+    """A restored image, upright, and the report on it."""
+
+    image: Image.Image
+    report: Report
+
+
+def restore(
+    path: str | Path,
+    preset: str = "balanced",
+    seed: int = 0,
+    device: str = "auto",
+    truth: str | Path | None = None,
+    tile: int | None = None,
+    advance: Advance | None = None,
+) -> Restored:
+    """Restore a JPEG file.
+
+    Args:
+        path: of the JPEG.
+        preset: "fast" (seconds), "balanced" (minutes) or "best".
+        seed: of all randomness.
+        device: "cpu", "cuda" or "auto", which takes a GPU if there is one.
+        truth: the original, for measuring only.
+        tile: side of the tiles in which the networks work; 0 for the whole image at once. By
+            default images above a megapixel are tiled.
+        advance: called now and then with the optimiser steps done since, and those in all.
+
+    Returns:
+        The image, upright, and the report. ``image.save(path, icc_profile=..., exif=...)`` writes
+        it; its ``info`` holds the JPEG's profile and EXIF.
+
+    Raises:
+        RestorationError: the file, the truth or an option cannot be used.
+    """
+    if preset not in PRESETS:
+        raise RestorationError(f"no preset {preset!r}; there are {', '.join(PRESETS)}")
+    began = time.monotonic()
+    jpeg = read_jpeg(path)
+    clean = None if truth is None else to_tensor(read_truth(truth, jpeg))
+    image = restore_jpeg(jpeg, PRESETS[preset], seed, device, tile, advance)
+    upright = jpeg.upright(to_pixels(image))
+    seconds = time.monotonic() - began
+    upright.info |= {k: v for k, v in (("icc_profile", jpeg.icc), ("exif", jpeg.exif)) if v}
+    report = Report(
+        size=upright.size,
+        quality=estimated_quality(jpeg.tables[0]),
+        preset=preset,
+        seed=seed,
+        seconds=round(seconds, 2),
+        jpeg=None if clean is None else scores(to_tensor(jpeg.pixels), clean),
+        restored=None if clean is None else scores(image, clean),
+    )
+    return Restored(upright, report)
+
+
+def restore_jpeg(
+    jpeg: CompressedImage,
+    preset: Preset,
+    seed: int = 0,
+    device: str = "auto",
+    tile: int | None = None,
+    advance: Advance | None = None,
+) -> Tensor:
+    """Restore a JPEG that is in memory; see ``restore``.
+
+    The mean of the first estimate and the networks' outputs, each with equal weight, is projected
+    onto the narrowed quantisation constraint set.
+
+    Returns:
+        (1, C, H, W) in [0, 1], in the orientation in which the JPEG is stored.
+    """
+    estimate = quick_estimate(jpeg, preset.passes)
+    if preset.networks:
+        H, W = estimate.shape[-2:]
+        tiles = tiles_of(H, W, tile_side(H, W, tile))
+        members = [
+            Member(
+                cut(jpeg, t),
+                t.of(estimate).contiguous().numpy(),
+                preset.steps,
+                seed + i,
+                device_named(device),
+            )
+            for t in tiles
+            for i in range(preset.networks)
+        ]
+        total = len(members) * preset.steps
+        outputs = optimise_all(members, lambda steps: advance(steps, total) if advance else None)
+        n = preset.networks
+        means = [
+            torch.stack([torch.from_numpy(o) for o in outputs[i : i + n]]).mean(0)
+            for i in range(0, len(outputs), n)
+        ]
+        estimate = (estimate + n * blend(tiles, means, H, W)) / (1 + n)
+    return project(estimate, *known(jpeg), jpeg.sampling).clamp_(0, 1)
+
+
+def tile_side(height: int, width: int, wanted: int | None) -> int:
+    """Resolve the side of the tiles: as wanted, the whole image for 0, or chosen by the size."""
+    if wanted is not None:
+        return wanted or max(height, width)
+    return TILE_SIDE if height * width > UNTILED else max(height, width)
+
+
+def device_named(device: str) -> str:
+    """Resolve "auto".
+
+    Raises:
+        RestorationError: unknown, or a GPU is asked for and there is none.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise RestorationError(f"no device {device!r}; there are auto, cpu and cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RestorationError("there is no CUDA GPU that torch can use; give --device cpu")
+    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"

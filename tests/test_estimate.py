@@ -1,0 +1,129 @@
+"""The restoration without a network: each step against a reference written out here."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy.fft import dctn, idctn
+
+from restoration.jpeg import compress, known, to_tensor
+from restoration.jpeg.collaborative import (
+    collaborative_filter,
+    match_patches,
+    quick_estimate,
+)
+from restoration.jpeg.guided import box_mean, chroma_from_luma
+from restoration.jpeg.operator import JPEGOperator
+from restoration.jpeg.variation import total_variation, variation_gradient
+from restoration.losses.coefficients import offsets
+from restoration.metrics import chroma_psnr, psnr
+
+
+def variation(planes, weights, softness):
+    x = planes * weights
+    dx = F.pad(x[..., 1:] - x[..., :-1], (0, 1))
+    dy = F.pad(x[..., 1:, :] - x[..., :-1, :], (0, 0, 0, 1))
+    return (dx.square().sum(1) + dy.square().sum(1) + softness**2).sqrt().sum()
+
+
+def test_the_gradient_of_total_variation_is_that_of_autograd():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 7, 9, generator=generator, dtype=torch.float64) * 20
+    weights = torch.tensor([1.0, 0.5, 0.3], dtype=torch.float64).view(1, 3, 1, 1)
+    expected = torch.func.grad(lambda p: variation(p, weights, 2.0))(x)
+    torch.testing.assert_close(variation_gradient(x, weights, 2.0), expected)
+
+
+def test_total_variation_falls_inside_the_cells(photo):
+    jpeg = compress(photo, 10)
+    image, operator = total_variation(jpeg), JPEGOperator.of_file(jpeg)
+    weights = torch.tensor([1.0, 0.5, 0.5]).view(1, 3, 1, 1)
+    before, after = (
+        variation(operator.planes(x), weights, 1.0).item() for x in (to_tensor(jpeg.pixels), image)
+    )
+    assert after < 0.8 * before
+    coefficients, tables = known(jpeg)
+    batch = type("B", (), dict(coefficients=coefficients, tables=tables, sampling=jpeg.sampling))
+    outside = torch.cat([(u.abs() > 0.31).flatten() for u in offsets(image, batch)])
+    assert outside.float().mean() < 0.01  # where the result was clamped to [0, 1]
+
+
+def test_a_flat_image_stays_flat():
+    flat = np.full((32, 32, 3), 200, np.uint8)
+    jpeg = compress(flat, 10)
+    torch.testing.assert_close(
+        quick_estimate(jpeg), to_tensor(jpeg.pixels), atol=1.5 / 255, rtol=0
+    )
+
+
+def test_matches_are_the_nearest_patches_by_brute_force():
+    plane = torch.randn(8 + 5 * 3, 8 + 5 * 4, generator=torch.Generator().manual_seed(1))
+    H, W = plane.shape
+    radius, count = 6, 5
+    groups = match_patches(plane, 5, radius, count)
+    number = 0
+    for y in range(0, H - 7, 5):
+        for x in range(0, W - 7, 5):
+            own = plane[y : y + 8, x : x + 8]
+            distances = {}
+            for v in range(max(y - radius, 0), min(y + radius, H - 8) + 1):
+                for u in range(max(x - radius, 0), min(x + radius, W - 8) + 1):
+                    distance = (plane[v : v + 8, u : u + 8] - own).square().mean().item()
+                    distances[v * W + u] = distance
+            expected = sorted(distances, key=distances.__getitem__)[:count]
+            assert groups[number].tolist() == expected
+            number += 1
+    assert number == len(groups)
+
+
+def test_the_filter_is_the_written_out_one():
+    """Each group transformed by SciPy, thresholded, put back pixel by pixel."""
+    generator = torch.Generator().manual_seed(2)
+    planes = torch.randn(2, 18, 23, generator=generator, dtype=torch.float64) * 10
+    groups = match_patches(planes[0], 5, 4, 4)
+    deviations = [3.0, 6.0]
+    window = np.outer(np.kaiser(8, 2.0), np.kaiser(8, 2.0))
+    for c, deviation in enumerate(deviations):
+        plane = planes[c].numpy()
+        total, norm = np.zeros_like(plane), np.zeros_like(plane)
+        for group in groups.tolist():
+            corners = [divmod(position, 23) for position in group]
+            stack = np.stack([plane[y : y + 8, x : x + 8] for y, x in corners])
+            spectrum = dctn(stack, norm="ortho")
+            mean = spectrum[0, 0, 0]
+            spectrum[np.abs(spectrum) <= 2.7 * deviation] = 0
+            spectrum[0, 0, 0] = mean
+            weight = 1 / (spectrum != 0).sum()
+            for (y, x), patch in zip(corners, idctn(spectrum, norm="ortho"), strict=True):
+                total[y : y + 8, x : x + 8] += weight * window * patch
+                norm[y : y + 8, x : x + 8] += weight * window
+        result = collaborative_filter(planes, groups, deviations)[c].numpy()
+        np.testing.assert_allclose(result, total / norm, atol=1e-10)
+
+
+def test_box_mean_is_the_mean_of_repeated_edges():
+    x = torch.randn(1, 1, 9, 11, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    padded = np.pad(x[0, 0].numpy(), 2, mode="edge")
+    expected = [[padded[i : i + 5, j : j + 5].mean() for j in range(11)] for i in range(9)]
+    np.testing.assert_allclose(box_mean(x, 2)[0, 0], expected)
+
+
+def test_chroma_that_follows_luma_is_predicted_exactly_and_noise_is_not_followed():
+    generator = torch.Generator().manual_seed(4)
+    luma = torch.randn(1, 1, 48, 48, generator=generator, dtype=torch.float64) * 40
+    linear = torch.cat([luma, 0.7 * luma + 3, -0.2 * luma], 1)
+    predicted = chroma_from_luma(linear)
+    # e = 5 levels^2 beside a variance of 1600 draws slopes down by 0.3 %
+    assert (predicted - linear[:, 1:]).abs().max() < 1
+    noisy = linear + torch.randn(linear.shape, generator=generator, dtype=torch.float64) * 8
+    noisy[:, :1] = luma
+    errors = [(x - linear[:, 1:]).square().mean() for x in (chroma_from_luma(noisy), noisy[:, 1:])]
+    assert errors[0] < errors[1] / 10
+
+
+@pytest.mark.parametrize(("quality", "gain"), [(10, 1.3), (25, 1.0)])
+def test_the_estimate_beats_the_jpeg(photo, quality, gain):
+    jpeg, truth = compress(photo, quality), to_tensor(photo)
+    pixels, estimate = to_tensor(jpeg.pixels), quick_estimate(jpeg)
+    assert psnr(estimate, truth) - psnr(pixels, truth) > gain
+    assert chroma_psnr(estimate, truth) - chroma_psnr(pixels, truth) > gain
