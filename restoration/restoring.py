@@ -25,7 +25,7 @@ from restoration.jpeg.collaborative import quick_estimate
 from restoration.jpeg.projection import project
 from restoration.members import Member, optimise_all
 from restoration.metrics import Scores, scores, to_pixels
-from restoration.presets import PRESETS, Preset
+from restoration.presets import PRESETS, SHARE, Preset
 from restoration.tiles import blend, cut, tiles_of
 
 # Larger images are tiled: a tile of this side takes about 2 GiB to optimise.
@@ -124,8 +124,8 @@ def restore_jpeg(
 ) -> Tensor:
     """Restore a JPEG that is in memory; see ``restore``.
 
-    The mean of the first estimate and the networks' outputs, each with equal weight, is projected
-    onto the narrowed quantisation constraint set.
+    The weighted mean of the first estimate and the networks' outputs is projected onto the narrowed
+    quantisation constraint set.
 
     Returns:
         (1, C, H, W) in [0, 1], in the orientation in which the JPEG is stored.
@@ -152,7 +152,7 @@ def restore_jpeg(
             torch.stack([torch.from_numpy(o) for o in outputs[i : i + n]]).mean(0)
             for i in range(0, len(outputs), n)
         ]
-        estimate = (estimate + n * blend(tiles, means, H, W)) / (1 + n)
+        estimate = torch.lerp(estimate, blend(tiles, means, H, W), SHARE)
     return project(estimate, *known(jpeg), jpeg.sampling).clamp_(0, 1)
 
 

@@ -51,9 +51,7 @@ def test_total_variation_falls_inside_the_cells(photo):
 def test_a_flat_image_stays_flat():
     flat = np.full((32, 32, 3), 200, np.uint8)
     jpeg = compress(flat, 10)
-    torch.testing.assert_close(
-        quick_estimate(jpeg), to_tensor(jpeg.pixels), atol=1.5 / 255, rtol=0
-    )
+    torch.testing.assert_close(quick_estimate(jpeg), to_tensor(jpeg.pixels), atol=1.5 / 255, rtol=0)
 
 
 def test_matches_are_the_nearest_patches_by_brute_force():

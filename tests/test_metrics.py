@@ -23,7 +23,11 @@ def test_pixels_survive_the_way_through_tensors(photo):
 
 def test_scores_of_equal_and_of_small_images_are_numbers_or_none(photo):
     truth = to_tensor(photo)
-    assert scores(truth, truth) == {"psnr": None, "ms_ssim": pytest.approx(1.0), "chroma_psnr": None}
+    assert scores(truth, truth) == {
+        "psnr": None,
+        "ms_ssim": pytest.approx(1.0),
+        "chroma_psnr": None,
+    }
     small = truth[..., :64, :64]
     assert scores(small * 0.9, small)["ms_ssim"] is None
 

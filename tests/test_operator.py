@@ -167,7 +167,9 @@ def test_projection_of_sizes_that_fill_no_block(photo, tmp_path, mode):
 def test_projecting_the_jpeg_itself_changes_next_to_nothing(photo, tmp_path):
     jpeg = jpeg_of(photo, "4:4:4", 10, tmp_path)
     image = to_tensor(jpeg.pixels).double()
-    assert (project(image, *parts(jpeg), 1.0) - image).abs().max() * 255 < 16  # saturated pixels only
+    assert (
+        project(image, *parts(jpeg), 1.0) - image
+    ).abs().max() * 255 < 16  # saturated pixels only
     assert (project(image, *parts(jpeg), 1.0) - image).abs().mean() * 255 < 0.05
 
 

@@ -1,0 +1,99 @@
+"""The presets of `restoration restore` on a folder of clean images, beside the JPEG and re-JPEG.
+
+python tests/benchmarks/presets.py run FOLDER RESULTS.json --presets fast balanced
+python tests/benchmarks/presets.py table RESULTS.json
+
+Results are added to the file as they come; what it holds already is not computed again.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from restoration.files import write_atomically
+from restoration.jpeg import compress, read_lossless, to_tensor
+from restoration.jpeg.baselines import shifted_jpeg
+from restoration.metrics import scores
+from restoration.presets import PRESETS
+from restoration.restoring import restore_jpeg
+
+QUALITIES = (10, 15, 25)
+
+
+def run(options: argparse.Namespace) -> None:
+    file = options.results
+    rows = json.loads(file.read_text()) if file.exists() else []
+    done = {(r["image"], r["quality"], r["method"]) for r in rows}
+    images = [
+        p
+        for p in sorted(options.folder.glob("*.png"))
+        if p.stem in options.images or not options.images
+    ]
+    for quality in options.qualities:
+        for path in images:
+            clean = read_lossless(path)
+            jpeg, truth = compress(clean, quality), to_tensor(clean)
+            for method in ("JPEG", "re-JPEG", *options.presets):
+                if (path.stem, quality, method) in done:
+                    continue
+                began = time.monotonic()
+                if method == "JPEG":
+                    image = to_tensor(jpeg.pixels)
+                elif method == "re-JPEG":
+                    image = shifted_jpeg(jpeg)
+                else:
+                    image = restore_jpeg(jpeg, PRESETS[method], device="cpu")
+                seconds = round(time.monotonic() - began, 2)
+                row = {"image": path.stem, "quality": quality, "method": method, "seconds": seconds}
+                rows.append(row | scores(image, truth))
+                write_atomically(file, (json.dumps(rows, indent=0) + "\n").encode())
+                print(rows[-1], flush=True)
+
+
+def table(options: argparse.Namespace) -> None:
+    rows = json.loads(options.results.read_text())
+    print(
+        "| quality | method | images | PSNR | MS-SSIM | chroma PSNR | seconds | worst gain / dB |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    jpeg = {(r["image"], r["quality"]): r["psnr"] for r in rows if r["method"] == "JPEG"}
+    for quality in QUALITIES:
+        for method in ("JPEG", "re-JPEG", *PRESETS):
+            some = [r for r in rows if (r["quality"], r["method"]) == (quality, method)]
+            if not some:
+                continue
+            means = {
+                k: np.mean([r[k] for r in some])
+                for k in ("psnr", "ms_ssim", "chroma_psnr", "seconds")
+            }
+            worst = min(r["psnr"] - jpeg[r["image"], quality] for r in some)
+            print(
+                f"| {quality} | {method} | {len(some)} | {means['psnr']:.3f} | {means['ms_ssim']:.4f} "
+                f"| {means['chroma_psnr']:.2f} | {means['seconds']:.1f} | {worst:+.2f} |"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("run")
+    command.add_argument("folder", type=Path)
+    command.add_argument("results", type=Path)
+    command.add_argument("--presets", nargs="+", choices=list(PRESETS), default=list(PRESETS))
+    command.add_argument("--images", nargs="+", default=[])
+    command.add_argument("--qualities", nargs="+", type=int, default=QUALITIES)
+    command.set_defaults(function=run)
+    command = commands.add_parser("table")
+    command.add_argument("results", type=Path)
+    command.set_defaults(function=table)
+    options = parser.parse_args()
+    options.function(options)
+
+
+if __name__ == "__main__":
+    main()

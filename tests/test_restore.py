@@ -1,0 +1,135 @@
+"""The command ``restore`` and its Python form: files in, files out."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import restoration
+from restoration import presets
+from restoration.__main__ import main
+from restoration.jpeg import to_tensor
+from restoration.metrics import psnr
+
+FAST = ["restore", "--preset", "fast"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch, photo):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(photo).save("photo.jpg", quality=10)
+    Image.fromarray(photo).save("photo.png")
+
+
+def read(path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.array(image)
+
+
+def test_fast_beats_the_jpeg_and_reports_it(photo, capsys):
+    assert main([*FAST, "photo.jpg", "--truth", "photo.png", "--json"]) == 0
+    (report,) = json.loads(capsys.readouterr().out)
+    gain = psnr(to_tensor(read("photo.restored.png")), to_tensor(photo)).item()
+    assert report["restored"]["psnr"] == pytest.approx(gain, abs=1e-4)
+    assert report["restored"]["psnr"] > report["jpeg"]["psnr"] + 1.3
+    assert report["quality"] == 10
+    assert report["size"] == [192, 192]
+
+
+def test_profile_exif_and_orientation_are_kept(photo):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    Image.fromarray(photo[:160]).save("t.jpg", quality=20, exif=exif, icc_profile=b"profile")
+    assert main([*FAST, "t.jpg"]) == 0
+    with Image.open("t.restored.png") as image:
+        assert image.size == (160, 192)
+        assert image.info["icc_profile"] == b"profile"
+        assert image.getexif()[0x010F] == "maker"
+        assert 0x0112 not in image.getexif()
+        difference = np.array(image) - np.rot90(photo[:160], -1).astype(float)
+    assert np.abs(difference).mean() < 10
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 33), (100, 61)])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_sizes_and_modes_stay(photo, size, mode):
+    image = Image.fromarray(photo).convert(mode).crop((40, 40, 40 + size[0], 40 + size[1]))
+    image.save("s.jpg", quality=10, progressive=True)
+    assert main([*FAST, "s.jpg"]) == 0
+    with Image.open("s.restored.png") as restored:
+        assert (restored.size, restored.mode) == (size, mode)
+        error, jpeg = (
+            np.square(np.array(x, float) - np.array(image, float)).mean()
+            for x in (restored, Image.open("s.jpg"))
+        )
+    assert error < jpeg
+
+
+def test_a_folder_is_restored_and_finished_files_are_skipped(capsys, photo):
+    Path("in").mkdir()
+    Image.fromarray(photo[:64, :64]).save("in/a.jpg", quality=10)
+    Image.fromarray(photo[64:128, :64]).save("in/a.JPEG", quality=10)
+    Path("in/broken.jpg").write_bytes(b"\xff\xd8 nothing")
+    assert main([*FAST, "in", "-o", "out"]) == 1
+    assert "broken.jpg" in capsys.readouterr().err
+    names = sorted(p.name for p in Path("out").iterdir())
+    assert names == ["a.JPEG.restored.png", "a.jpg.restored.png"]
+    before = [Path("out", n).read_bytes() for n in names]
+    Path("in/broken.jpg").unlink()
+    assert main([*FAST, "in", "-o", "out"]) == 0
+    assert capsys.readouterr().err.count("skipped") == 2
+    assert [Path("out", n).read_bytes() for n in names] == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["missing.jpg"], 1, "cannot read missing.jpg"),
+        (["photo.png"], 1, "how it was quantised is unknown"),
+        (["photo.jpg", "-o", "x.jpg"], 2, "end the name in .png"),
+        (["*.jpgg"], 2, "no JPEG files"),
+        (["photo.jpg", "photo.jpg", "photo.png", "--truth", "photo.png"], 2, "one input, not"),
+        (["photo.jpg", "-o", "no/folder.png"], 1, "cannot write"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments, code, message, capsys):
+    assert main([*FAST, *arguments]) == code
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_an_existing_output_is_replaced_only_when_told(capsys):
+    Path("photo.restored.png").write_bytes(b"mine")
+    assert main([*FAST, "photo.jpg"]) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert Path("photo.restored.png").read_bytes() == b"mine"
+    assert main([*FAST, "photo.jpg", "--overwrite"]) == 0
+    assert read("photo.restored.png").shape == (192, 192, 3)
+
+
+def test_arithmetic_coding_is_refused_by_name(capsys):
+    data = Path("photo.jpg").read_bytes()
+    Path("a.jpg").write_bytes(data.replace(b"\xff\xc0", b"\xff\xc9", 1))
+    assert main([*FAST, "a.jpg"]) == 1
+    assert "arithmetic coding" in capsys.readouterr().err
+
+
+def test_networks_join_the_estimate_the_same_way_twice(photo, monkeypatch):
+    """Through real worker processes, tiled; equal seeds give equal pixels, other seeds others."""
+    Image.fromarray(photo[:, :80]).save("n.jpg", quality=10)
+    monkeypatch.setitem(presets.PRESETS, "balanced", presets.Preset(passes=2, networks=1, steps=5))
+    steps = []
+    first, again, other = (
+        np.array(
+            restoration.restore(
+                "n.jpg", seed=s, device="cpu", tile=128, advance=lambda *a: steps.append(a)
+            ).image
+        )
+        for s in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    assert sum(done for done, _ in steps) == 3 * steps[0][1]
