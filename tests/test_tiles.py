@@ -1,6 +1,7 @@
 """Tiles: cutting a JPEG along its blocks and blending the parts."""
 
 import io
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,8 +23,7 @@ def test_spans_cover_the_axis_and_overlap(size, side):
     assert result[-1][1] == size
     assert all(end - start <= side for start, end in result)
     assert all(start % 16 == 0 for start, _ in result)
-    following = zip(result, result[1:], strict=False)
-    assert all(end - start == OVERLAP for (_, end), (start, _) in following)
+    assert all(end - start == OVERLAP for (_, end), (start, _) in pairwise(result))
     assert max(e - s for s, e in result) - min(e - s for s, e in result[:-1] or result) <= 32
 
 

@@ -71,8 +71,8 @@ def table(options: argparse.Namespace) -> None:
             }
             worst = min(r["psnr"] - jpeg[r["image"], quality] for r in some)
             print(
-                f"| {quality} | {method} | {len(some)} | {means['psnr']:.3f} | {means['ms_ssim']:.4f} "
-                f"| {means['chroma_psnr']:.2f} | {means['seconds']:.1f} | {worst:+.2f} |"
+                f"| {quality} | {method} | {len(some)} | {means['psnr']:.3f} "
+                f"| {means['ms_ssim']:.4f} | {means['chroma_psnr']:.2f} | {means['seconds']:.1f} | {worst:+.2f} |"
             )
 
 
