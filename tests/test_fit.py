@@ -89,7 +89,9 @@ def test_fit_is_the_published_loop(tmp_path, photo):
 
 
 def test_the_result_file_states_what_the_files_show(tmp_path, photo):
-    folder, result = run(tmp_path, "--trainer.max_steps", "45", "--data.crop", "192")
+    folder, result = run(
+        tmp_path, "--result.shrink", "null", "--trainer.max_steps", "45", "--data.crop", "192"
+    )
     jpeg = io.BytesIO()
     Image.fromarray(photo).save(jpeg, format="JPEG", quality=10)
 
@@ -98,7 +100,7 @@ def test_the_result_file_states_what_the_files_show(tmp_path, photo):
 
     assert result["jpeg"]["psnr"] == pytest.approx(file_psnr(jpeg), abs=1e-4)
     restored, best = folder / "restored.png", folder / "best.png"
-    assert result["smoothed"]["psnr"] == pytest.approx(file_psnr(restored), abs=1e-4)
+    assert result["projected"]["psnr"] == pytest.approx(file_psnr(restored), abs=1e-4)
     assert result["best"]["psnr"] == pytest.approx(file_psnr(best), abs=1e-4)
     assert 0 < result["smoothed"]["ms_ssim"] < result["jpeg"]["ms_ssim"]
     rows = rows_of(folder)

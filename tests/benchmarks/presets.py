@@ -72,7 +72,8 @@ def table(options: argparse.Namespace) -> None:
             worst = min(r["psnr"] - jpeg[r["image"], quality] for r in some)
             print(
                 f"| {quality} | {method} | {len(some)} | {means['psnr']:.3f} "
-                f"| {means['ms_ssim']:.4f} | {means['chroma_psnr']:.2f} | {means['seconds']:.1f} | {worst:+.2f} |"
+                f"| {means['ms_ssim']:.4f} | {means['chroma_psnr']:.2f} "
+                f"| {means['seconds']:.1f} | {worst:+.2f} |"
             )
 
 
