@@ -74,7 +74,15 @@ def test_fit_is_the_published_loop(tmp_path, photo):
         average = x if average is None else 0.99 * average + 0.01 * x
 
     folder, result = run(
-        tmp_path, "--seed_everything", "7", "--trainer.max_steps", "25", "--curves.every", "1"
+        tmp_path,
+        "--seed_everything",
+        "7",
+        "--result.shrink",
+        "null",
+        "--trainer.max_steps",
+        "25",
+        "--curves.every",
+        "1",
     )
 
     assert [float(row["loss"]) for row in rows_of(folder)] == pytest.approx(losses, rel=1e-6)
@@ -89,9 +97,7 @@ def test_fit_is_the_published_loop(tmp_path, photo):
 
 
 def test_the_result_file_states_what_the_files_show(tmp_path, photo):
-    folder, result = run(
-        tmp_path, "--result.shrink", "null", "--trainer.max_steps", "45", "--data.crop", "192"
-    )
+    folder, result = run(tmp_path, "--trainer.max_steps", "45", "--data.crop", "192")
     jpeg = io.BytesIO()
     Image.fromarray(photo).save(jpeg, format="JPEG", quality=10)
 
