@@ -68,7 +68,8 @@ class Worker:
 
     def run(self, members: Iterator[tuple[int, Member]]) -> None:
         """Start to optimise the members that this and other workers take from ``members``."""
-        threading.Thread(target=self.serve, args=(members,), daemon=True).start()
+        self.thread = threading.Thread(target=self.serve, args=(members,), daemon=True)
+        self.thread.start()
 
     def serve(self, members: Iterator[tuple[int, Member]]) -> None:
         """Send members and pass on reports until there are no more, or the process fails."""
@@ -88,6 +89,7 @@ class Worker:
     def stop(self) -> None:
         """End the process, whatever it does."""
         self.process.kill()
+        self.thread.join()  # it reads the end of the pipe; only then may the pipe be closed
         self.process.communicate()
 
 

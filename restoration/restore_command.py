@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import glob
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.presets import PRESETS
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
+OTHER_IMAGES = (*SUFFIXES, ".webp", ".tif", ".tiff", ".bmp")  # that a result is not written as
 MADE = ".restored.png"
 METRICS = ("PSNR", "restored", "MS-SSIM", "restored")  # columns, in pairs: JPEG and result
 
@@ -109,7 +111,7 @@ def plan(inputs: Sequence[tuple[Path, bool]], output: Path | None) -> list[Job]:
         if len(inputs) > 1:
             raise UsageError(f"{output} cannot hold {len(inputs)} images; name a folder")
         return [Job(inputs[0][0], output, named=True)]
-    if output is not None and output.suffix and not output.is_dir():
+    if output is not None and output.suffix.lower() in OTHER_IMAGES and not output.is_dir():
         raise UsageError(f"{output}: results are PNG files; end the name in .png")
     places = [
         (source, named, (source.parent if output is None else output) / source.stem)
@@ -151,8 +153,8 @@ def run(options: argparse.Namespace) -> int:
             continue
         count = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
         try:
-            if job.target.exists() and not options.overwrite:
-                raise RestorationError(f"{job.target} exists; give --overwrite to replace it")
+            for path in (job.target, options.compare):
+                check_writable(path, options.overwrite)  # now, not after minutes of work
             report = restore_file(job.source, job.target, options, count)
         except RestorationError as error:  # the other files do not suffer from it
             print(f"restoration restore: error: {error}", file=sys.stderr)
@@ -168,6 +170,21 @@ def run(options: argparse.Namespace) -> int:
     elif done:
         show(reports)
     return 1 if failed else 0
+
+
+def check_writable(path: Path | None, overwrite: bool) -> None:
+    """Refuse a file that would be replaced untold, or that has no folder to lie in.
+
+    Raises:
+        RestorationError: it exists, or its folder is missing or not writable.
+    """
+    if path is None:
+        return
+    if path.exists() and not overwrite:
+        raise RestorationError(f"{path} exists; give --overwrite to replace it")
+    if not os.access(path.parent, os.W_OK):
+        reason = "not writable" if path.parent.is_dir() else "not a folder"
+        raise RestorationError(f"cannot write {path}: {path.parent} is {reason}")
 
 
 def show(reports: Sequence[dict[str, Any]]) -> None:

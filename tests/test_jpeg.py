@@ -8,7 +8,14 @@ from PIL import Image, ImageCms, ImageOps
 from scipy.fft import idctn
 
 from restoration.errors import RestorationError
-from restoration.jpeg import CompressedImage, compress, read_jpeg, read_lossless
+from restoration.jpeg import (
+    CompressedImage,
+    compress,
+    estimated_quality,
+    read_jpeg,
+    read_lossless,
+)
+from restoration.jpeg.frame import check_frame
 
 
 def triangle_upsample(plane: np.ndarray, axis: int) -> np.ndarray:
@@ -199,3 +206,30 @@ def test_unusable_lossless_images_are_refused(photo, tmp_path):
 def test_impossible_qualities_are_refused(photo, quality):
     with pytest.raises(RestorationError, match="1 to 100"):
         compress(photo, quality)
+
+
+@pytest.mark.parametrize(
+    ("marker", "precision", "message"),
+    [
+        (0xC9, 8, "arithmetic coding"),
+        (0xCA, 8, "arithmetic coding"),
+        (0xC3, 8, "lossless or hierarchical"),
+        (0xC5, 8, "lossless or hierarchical"),
+        (0xC1, 12, "12 bits per sample"),
+    ],
+)
+def test_frames_that_cannot_be_read_are_named(marker, precision, message):
+    """A header laid out by ITU-T T.81: comment, fill byte, frame (length 11, precision)."""
+    header = b"\xff\xd8\xff\xfe\x00\x04hi\xff\xff" + bytes([marker, 0, 11, precision])
+    with pytest.raises(RestorationError, match=message):
+        check_frame(header + bytes(8), "x.jpg")
+
+
+@pytest.mark.parametrize("marker", [0xC0, 0xC1, 0xC2, 0xC4, 0xDA])
+def test_huffman_frames_and_files_without_a_frame_pass(marker):
+    check_frame(b"\xff\xd8" + bytes([0xFF, marker, 0, 11, 8]) + bytes(8), "x.jpg")
+
+
+@pytest.mark.parametrize("quality", [1, 5, 10, 25, 49, 50, 51, 75, 90, 95, 100])
+def test_the_quality_is_told_from_the_table(photo, quality):
+    assert estimated_quality(compress(photo, quality).tables[0]) == quality

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import restoration
@@ -12,6 +13,7 @@ from restoration import presets
 from restoration.__main__ import main
 from restoration.jpeg import to_tensor
 from restoration.metrics import psnr
+from restoration.restoring import share
 
 FAST = ["restore", "--preset", "fast"]
 
@@ -91,7 +93,8 @@ def test_a_folder_is_restored_and_finished_files_are_skipped(capsys, photo):
         (["photo.jpg", "-o", "x.jpg"], 2, "end the name in .png"),
         (["*.jpgg"], 2, "no JPEG files"),
         (["photo.jpg", "photo.jpg", "photo.png", "--truth", "photo.png"], 2, "one input, not"),
-        (["photo.jpg", "-o", "no/folder.png"], 1, "cannot write"),
+        (["photo.jpg", "-o", "no/folder.png"], 1, "no is not a folder"),
+        (["photo.jpg", "--compare", "photo.png"], 1, "photo.png exists"),
     ],
 )
 def test_wrong_usage_is_one_line(arguments, code, message, capsys):
@@ -133,3 +136,12 @@ def test_networks_join_the_estimate_the_same_way_twice(photo, monkeypatch):
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
     assert sum(done for done, _ in steps) == 3 * steps[0][1]
+
+
+def test_networks_that_do_not_fit_the_jpeg_hardly_count():
+    target = torch.zeros(1, 3, 4, 4)
+    near, far = target + 0.1, target + 0.5
+    assert share(near, near, target) == pytest.approx(0.3)
+    assert share(far, near, target) == pytest.approx(0.3)
+    assert share(near, far, target) == pytest.approx(0.3 * 0.01 / 0.25)
+    assert share(target, target, target) == 0

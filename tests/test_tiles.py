@@ -11,7 +11,8 @@ from PIL import Image
 from restoration.errors import RestorationError
 from restoration.jpeg import compress, to_tensor
 from restoration.jpeg.baselines import plain_decode
-from restoration.jpeg.reading import open_image, parse
+from restoration.jpeg.opening import open_image
+from restoration.jpeg.reading import parse
 from restoration.tiles import OVERLAP, blend, cut, spans, tiles_of
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 import tempfile
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +12,13 @@ import jpeglib
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from restoration.errors import RestorationError
 from restoration.jpeg.frame import check_frame
+from restoration.jpeg.opening import open_image, read_bytes
 
-MINIMUM_SIDE = 16  # pixels: one 4:2:0 coding unit
 LOSSLESS = ("PNG", "TIFF", "BMP", "PPM", "GIF", "TGA")
 ORIENTATION = 0x0112  # EXIF tag
 
@@ -174,38 +173,6 @@ def shape_of(pixels: NDArray) -> str:
     """Describe (H, W, C) for a person."""
     H, W, C = pixels.shape
     return f"{W} x {H} pixels, {'RGB' if C == 3 else 'grey'}"
-
-
-def read_bytes(path: str | Path) -> bytes:
-    """Read a whole file, with a readable error where that fails."""
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise RestorationError(f"cannot read {path}: {error.strerror}") from error
-    if not data:
-        raise RestorationError(f"{path} is empty")
-    return data
-
-
-def open_image(data: bytes, name: str | Path) -> Image.Image:
-    """Decode a whole image with Pillow, with a readable error where that fails."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged metadata and large images are no news here
-            image = Image.open(io.BytesIO(data))
-            image.load()
-    except UnidentifiedImageError as error:
-        raise RestorationError(f"{name} is not an image that can be read") from error
-    except Image.DecompressionBombError as error:
-        raise RestorationError(f"{name} is too large: {error}") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise RestorationError(f"{name} is damaged: {error}") from error
-    if min(image.size) < MINIMUM_SIDE:
-        raise RestorationError(
-            f"{name} is {image.width} x {image.height} pixels; at least {MINIMUM_SIDE} x "
-            f"{MINIMUM_SIDE} are needed"
-        )
-    return image
 
 
 def read_exif(block: bytes | None) -> tuple[bytes | None, int]:

@@ -1,0 +1,97 @@
+"""Networks in processes of their own: what they compute, and what happens when one dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from restoration.errors import RestorationError
+from restoration.jpeg import compress, known, to_tensor
+from restoration.jpeg.operator import JPEGOperator
+from restoration.members import Member, cores, optimise_all
+from restoration.networks import Hourglass
+from restoration.worker import FILTERS, SKIPS
+
+
+def members(photo, number, steps):
+    jpeg = compress(photo[:64, :64], 10)
+    estimate = to_tensor(jpeg.pixels).numpy() * 0.9
+    return [Member(jpeg, estimate, steps, seed, "cpu") for seed in range(number)]
+
+
+def written_out(member):
+    """The same optimisation as a plain loop, in this process."""
+    jpeg, target = member.jpeg, to_tensor(member.jpeg.pixels)
+    z = torch.rand(1, 8, 64, 64, generator=torch.Generator().manual_seed(member.seed)) * 0.1
+    z = torch.cat([torch.from_numpy(member.estimate), target, z], 1)
+    with torch.random.fork_rng():
+        torch.manual_seed(member.seed)
+        net = Hourglass(14, 3, FILTERS, SKIPS)
+    noise = torch.Generator().manual_seed(member.seed + 1)
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01, fused=True)
+    operator = JPEGOperator.of_file(jpeg)
+    average = None
+    for _ in range(member.steps):
+        output = net(z + torch.randn(z.shape, generator=noise) / 30)
+        errors = [x / t - q for x, q, t in zip(operator.encode(output), *known(jpeg), strict=True)]
+        loss = torch.cat([e.flatten() for e in errors]).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        x = output.detach()
+        average = x if average is None else 0.99 * average + 0.01 * x
+    return average.numpy()
+
+
+def test_each_network_is_the_written_out_loop_and_keeps_its_place(photo):
+    todo, steps = members(photo, 3, 6), []
+    # as many threads as a worker has: sums in another order grow apart under Adam
+    torch.set_num_threads(max(cores() // min(3, cores()), 1))
+    outputs = optimise_all(todo, steps.append)
+    for member, output in zip(todo, outputs, strict=True):
+        np.testing.assert_allclose(output, written_out(member), atol=1e-4)
+    assert np.abs(outputs[0] - outputs[1]).mean() > 1e-2
+    assert sum(steps) == 18
+
+
+def test_a_killed_process_is_an_error_and_not_a_hang(photo):
+    def kill(steps):
+        for pid in children():
+            os.kill(pid, signal.SIGKILL)
+
+    with pytest.raises(RestorationError, match="failed or was killed"):
+        optimise_all(members(photo, 2, 10_000), kill)
+    assert not children()
+
+
+def children(parent=None):
+    """Process numbers of the workers that ``parent`` (this process) has, as the system lists."""
+    command = ["ps", "-o", "pid=", "--ppid", str(parent or os.getpid())]
+    lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    commands = {int(p): Path(f"/proc/{p}/cmdline") for p in lines}
+    return [p for p, c in commands.items() if c.exists() and b"worker" in c.read_bytes()]
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
+def test_ctrl_c_leaves_finished_files_whole_and_no_process(photo, tmp_path):
+    Image.fromarray(photo).save(tmp_path / "photo.jpg", quality=10)
+    command = [sys.executable, "-m", "restoration", "restore", "photo.jpg", "--preset", "best"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not children(process.pid) and time.monotonic() < until:
+        time.sleep(0.2)
+    workers = children(process.pid)
+    assert workers
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=30)[1]
+    assert process.returncode == 130
+    assert error.strip() == "restoration restore: stopped; 0 of 1 files are done"
+    assert [p.name for p in tmp_path.iterdir()] == ["photo.jpg"]
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
