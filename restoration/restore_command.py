@@ -22,7 +22,7 @@ from restoration.presets import PRESETS
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 OTHER_IMAGES = (*SUFFIXES, ".webp", ".tif", ".tiff", ".bmp")  # that a result is not written as
 MADE = ".restored.png"
-METRICS = ("PSNR", "restored", "MS-SSIM", "restored")  # columns, in pairs: JPEG and result
+METRICS = ("PSNR", "after", "MS-SSIM", "after")  # columns, in pairs: the JPEG, the result
 
 
 class Parser(argparse.ArgumentParser):
@@ -200,7 +200,7 @@ def show(reports: Sequence[dict[str, Any]]) -> None:
     )
     for r in finished:
         width, height = r["size"]
-        cells = [r["output"], f"{width} x {height}", f"{r['quality']}", f"{r['seconds']:.1f}"]
+        cells = [r["output"], f"{width}x{height}", f"{r['quality']}", f"{r['seconds']:.1f}"]
         for name, form in (("psnr", ".2f"), ("ms_ssim", ".4f")) if measured else ():
             values = (r[image][name] for image in ("jpeg", "restored"))
             cells += ["-" if v is None else format(v, form) for v in values]
