@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from restoration.jpeg import CompressedImage
-from restoration.jpeg.collaborative import quick_estimate
+from restoration.jpeg.estimate import quick_estimate
 
 
 class NetworkInput:

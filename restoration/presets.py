@@ -14,16 +14,18 @@ class Preset:
 
     Attributes:
         passes: of the first estimate.
+        stride: pixels between its groups of patches.
         networks: how many networks are optimised, from different seeds.
         steps: optimiser steps of each.
     """
 
     passes: int
+    stride: int
     networks: int
     steps: int
 
 
-FAST = Preset(passes=2, networks=0, steps=0)
-BALANCED = Preset(passes=8, networks=2, steps=150)
-BEST = Preset(passes=8, networks=6, steps=300)
+FAST = Preset(passes=3, stride=5, networks=0, steps=0)
+BALANCED = Preset(passes=8, stride=4, networks=2, steps=160)
+BEST = Preset(passes=10, stride=3, networks=4, steps=420)
 PRESETS = {"fast": FAST, "balanced": BALANCED, "best": BEST}

@@ -62,10 +62,10 @@ class Steps:
         self.bar.stop()
 
     def advance(self, steps: int, total: int) -> None:
-        """Count steps; ``total`` is the number of all."""
+        """Count units of work; ``total`` is the number of all."""
         self.bar.update(self.task, advance=steps, total=total)
         now = time.monotonic()
-        if self.began is None:  # the clock starts when all processes do
+        if self.began is None:  # the clock starts after what comes before the first unit
             self.began, self.printed = now, now + FIRST_ESTIMATE - LINE_EVERY
             return
         self.done += steps

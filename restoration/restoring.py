@@ -21,7 +21,7 @@ from restoration.jpeg import (
     read_truth,
     to_tensor,
 )
-from restoration.jpeg.collaborative import quick_estimate
+from restoration.jpeg.estimate import quick_estimate
 from restoration.jpeg.projection import project
 from restoration.members import Member, optimise_all
 from restoration.metrics import Scores, scores, to_pixels
@@ -32,11 +32,10 @@ from restoration.tiles import blend, cut, tiles_of
 TILE_SIDE = 832
 UNTILED = 2**20  # pixels
 
-# Weight of converged networks beside the first estimate; of 0.2 and 0.3 the better on tuning
-# photographs.
-SHARE = 0.3
+# Weight of converged networks beside the first estimate.
+SHARE = 0.4
 
-Advance = Callable[[int, int], None]  # (steps done now, steps in all)
+Advance = Callable[[int, int], None]  # (units of work done now, units in all)
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,8 @@ def restore(
         truth: the original, for measuring only.
         tile: side of the tiles in which the networks work; 0 for the whole image at once. By
             default images above a megapixel are tiled.
-        advance: called now and then with the optimiser steps done since, and those in all.
+        advance: called now and then with the units of work done since, and those in all: a unit is
+            a pass of the first estimate or an optimiser step, which take about equally long.
 
     Returns:
         The image, upright, and the report. ``image.save(path, icc_profile=..., exif=...)`` writes
@@ -135,10 +135,17 @@ def restore_jpeg(
         (1, C, H, W) in [0, 1], in the orientation in which the JPEG is stored.
     """
     device = device_named(device)
-    estimate = quick_estimate(jpeg, preset.passes)
+    H, W, _ = jpeg.pixels.shape
+    tiles = tiles_of(H, W, tile_side(H, W, tile)) if preset.networks else []
+    units_of_pass = max(len(tiles), 1)
+    total = units_of_pass * (preset.passes + preset.networks * preset.steps)
+
+    def done(units: int) -> None:
+        if advance:
+            advance(units, total)
+
+    estimate = quick_estimate(jpeg, preset.passes, preset.stride, lambda: done(units_of_pass))
     if preset.networks:
-        H, W = estimate.shape[-2:]
-        tiles = tiles_of(H, W, tile_side(H, W, tile))
         members = [
             Member(
                 cut(jpeg, t),
@@ -150,8 +157,7 @@ def restore_jpeg(
             for t in tiles
             for i in range(preset.networks)
         ]
-        total = len(members) * preset.steps
-        outputs = optimise_all(members, lambda steps: advance(steps, total) if advance else None)
+        outputs = optimise_all(members, done)
         n = preset.networks
         means = [
             torch.stack([torch.from_numpy(o) for o in outputs[i : i + n]]).mean(0)
@@ -165,7 +171,7 @@ def restore_jpeg(
 def share(estimate: Tensor, output: Tensor, target: Tensor) -> float:
     """Weigh the networks' mean output beside the first estimate by how well it fits the JPEG.
 
-    w = 0.3 min(1, MSE(estimate, target) / MSE(output, target)). The first estimate lies about as
+    w = 0.4 min(1, MSE(estimate, target) / MSE(output, target)). The first estimate lies about as
     far from the JPEG as the original does; an output that lies further away has not converged and
     would make the result worse. No truth is needed.
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from restoration.jpeg.colour import constants
+from restoration.jpeg.operator import BLOCK, cosines
 
 
 def laplacian_rates(coefficients: Tensor) -> Tensor:
@@ -52,21 +53,81 @@ def cell_variances(rates: Tensor) -> tuple[Tensor, Tensor]:
     return zero.to(rates), other.to(rates)
 
 
-def component_variance(coefficients: Tensor, table: Tensor) -> Tensor:
-    """Estimate the mean squared quantisation error of one component's samples, in levels^2.
+def frequency_variances(coefficients: Tensor, table: Tensor) -> Tensor:
+    """Estimate the mean squared quantisation error of one component's coefficients, in levels^2.
 
     Alternating coefficients are taken for Laplacian within their cells, the constant one for
-    uniform. The DCT is orthonormal, so the mean over frequencies is the mean over samples.
+    uniform.
 
     Args:
         coefficients: (rows, columns, 8, 8), in quantisation steps.
         table: quantisation steps, (8, 8).
+
+    Returns:
+        (8, 8), by (vertical, horizontal) frequency.
     """
     zero, other = cell_variances(laplacian_rates(coefficients))
     share = (coefficients != 0).flatten(0, 1).float().mean(0)
     variance = (1 - share) * zero + share * other
     variance[0, 0] = 1 / 12
-    return (variance * table**2).mean()
+    return variance * table**2
+
+
+def component_variance(coefficients: Tensor, table: Tensor) -> Tensor:
+    """Estimate the mean squared quantisation error of one component's samples, in levels^2.
+
+    The DCT is orthonormal, so the mean over frequencies is the mean over samples.
+
+    Args:
+        coefficients: (rows, columns, 8, 8), in quantisation steps.
+        table: quantisation steps, (8, 8).
+    """
+    return frequency_variances(coefficients, table).mean()
+
+
+def leakage(ratio: int) -> Tensor:
+    """Energy that a patch's frequency receives from a block's, by the patch's place among blocks.
+
+    A[p, u, i] = sum over blocks of <c_u, b_i shifted by p>^2: c_u the patch's cosines, b_i the
+    block's, each sample repeated ``ratio`` times.
+
+    Args:
+        ratio: image samples per sample of the component, along the axis.
+
+    Returns:
+        (8 ratio, 8, 8).
+    """
+    basis = cosines(BLOCK, torch.float64, torch.device("cpu"))
+    blocks = basis.repeat_interleave(ratio, 1)  # (i, samples of a block)
+    size = BLOCK * ratio
+    energy = []
+    for p in range(size):
+        first = blocks[:, p : p + BLOCK]  # what the patch sees of its block, and of the next one
+        second = blocks[:, : BLOCK - first.shape[1]]
+        own = basis[:, : first.shape[1]] @ first.T
+        following = basis[:, first.shape[1] :] @ second.T
+        energy.append(own.square() + following.square())
+    return torch.stack(energy)
+
+
+def patch_variances(coefficients: Tensor, table: Tensor, ratio: tuple[int, int]) -> Tensor:
+    """Estimate the quantisation error of the DCT of an 8 x 8 patch anywhere, in levels^2.
+
+    V[y, x, u, v] = sum_ij A_y[u, i] A_x[v, j] E[i, j], E the error of the blocks' frequencies; half
+    of it is spread evenly, since after a filter pass the error is flatter than at first.
+
+    Args:
+        coefficients: of one component, (rows, columns, 8, 8), in quantisation steps.
+        table: quantisation steps, (8, 8).
+        ratio: image samples per sample of the component, (vertical, horizontal).
+
+    Returns:
+        (8 vertical, 8 horizontal, 8, 8): by the patch's upper left corner modulo the size that a
+        block has in the image, and by frequency.
+    """
+    error = frequency_variances(coefficients, table)
+    down, across = (leakage(r).to(error) for r in ratio)
+    return (torch.einsum("yui,xvj,ij->yxuv", down, across, error) + error.mean()) / 2
 
 
 def noise_sigma(
