@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from restoration.errors import Interrupted, RestorationError, UsageError
 
-COMMANDS = ("restore", "fit")
+COMMANDS = ("restore", "fit", "sweep")
 
 HELP = """\
 usage: restoration COMMAND ...
@@ -19,6 +19,7 @@ Make a badly compressed JPEG better without ever seeing the original.
 commands:
   restore     make JPEG files better (what most people want)
   fit         optimise a network on one image, configured by YAML (the researcher's command)
+  sweep       run a whole grid of images, qualities, networks and losses from one YAML
 
 options:
   --help      this text; "restoration restore --help" lists the options of restore
@@ -30,6 +31,7 @@ examples:
   restoration fit --config configs/quickstart.yaml
   restoration fit --config configs/base.yaml --config configs/net/low.yaml \\
       --config configs/loss/mse.yaml --data.image photo.jpg
+  restoration sweep configs/sweep/smoke.yaml --output runs/
 """
 
 
@@ -66,6 +68,10 @@ def run(command: str, arguments: list[str]) -> int:
         from restoration.restore_command import restore
 
         return restore(arguments)
+    if command == "sweep":
+        from restoration.experiments.sweep_command import main as sweep
+
+        return sweep(arguments)
     from restoration.cli import fit  # imports torch and lightning: seconds
 
     fit(arguments)

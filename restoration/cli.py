@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from contextlib import suppress
@@ -19,7 +18,9 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from restoration import callbacks
+from restoration.arguments import plain
 from restoration.callbacks.checkpoint import FILE as CHECKPOINT
+from restoration.callbacks.curves import Curves
 from restoration.data import SingleImage
 from restoration.errors import RestorationError
 from restoration.files import find
@@ -27,7 +28,7 @@ from restoration.quiet import quiet
 from restoration.task import RestorationTask
 
 RUNS = "lightning_logs"
-IDENTITY = ("seed_everything", "model", "data", "smoothing")  # sections of a configuration
+IDENTITY = ("seed_everything", "model", "data", "smoothing", "rules")  # sections of a configuration
 
 
 class FitCLI(LightningCLI):
@@ -45,6 +46,18 @@ class FitCLI(LightningCLI):
             type=str | None,
             default=None,
             help="Folder of the run under lightning_logs/; by default the image and quality.",
+        )
+        parser.add_argument(
+            "--folder",
+            type=str | None,
+            default=None,
+            help="The run's own directory; by default a new one under lightning_logs/.",
+        )
+        parser.add_argument(
+            "--rules",
+            type=list[callbacks.BlindRule],
+            default=[],
+            help="Rules that choose a step without the truth, see configs/rules.yaml.",
         )
         parser.add_lightning_class_args(callbacks.OutputSmoothing, "smoothing")
         parser.add_lightning_class_args(callbacks.Quality, "quality")
@@ -65,14 +78,19 @@ class FitCLI(LightningCLI):
         self.datamodule.setup("fit")
         options, given = self.config[self.subcommand], self.config_init[self.subcommand].trainer
         check_trainer(options.trainer)
-        runs = Path(options.trainer.default_root_dir or ".") / RUNS
-        name = options.name or self.datamodule.run_name
-        self._dump_config()
-        version = run_version(runs / name, self.config_dump if options.ckpt_path == "last" else {})
-        self.folder = runs / name / version
+        if options.folder:
+            self.folder = Path(options.folder)
+        else:
+            runs = Path(options.trainer.default_root_dir or ".") / RUNS
+            name = options.name or self.datamodule.run_name
+            self._dump_config()
+            resumed = self.config_dump if options.ckpt_path == "last" else {}
+            self.folder = runs / name / run_version(runs / name, resumed)
         kwargs["default_root_dir"] = str(self.folder)  # where a run without logger lands
         if given.logger in (None, True):
-            kwargs["logger"] = TensorBoardLogger(runs, name=name, version=version)
+            kwargs["logger"] = TensorBoardLogger(
+                self.folder.parent, name="", version=self.folder.name
+            )
         plugins = given.plugins or []
         plugins = plugins if isinstance(plugins, list) else [plugins]
         kwargs["plugins"] = [*plugins, callbacks.AtomicCheckpointIO()]
@@ -91,6 +109,8 @@ class FitCLI(LightningCLI):
         if config.get("enable_checkpointing") is False:
             off += (Checkpoint,)
         kept = [c for c in callbacks if not isinstance(c, off)]
+        first = next(i for i, c in enumerate(kept) if isinstance(c, Curves))  # which records them
+        kept[first:first] = self.config_init[self.subcommand].rules
         return super()._instantiate_trainer(config, kept)
 
     def before_fit(self) -> None:
@@ -182,12 +202,7 @@ class Parser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print ``message`` on stderr and exit with 2."""
-        line = " ".join(message.split())
-        if line.startswith("unrecognized arguments:"):
-            option = line.split()[2].split("=")[0]
-            near = difflib.get_close_matches(option, self._option_string_actions, 1)
-            line = f"unknown option {option}" + (f", did you mean {near[0]}?" if near else "")
-        self.exit(2, f"restoration fit: error: {line}\n")
+        self.exit(2, f"restoration fit: error: {plain(message, self._option_string_actions)}\n")
 
 
 def fit(arguments: list[str]) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import queue
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +14,7 @@ from numpy.typing import NDArray
 
 from restoration.errors import RestorationError
 from restoration.jpeg import CompressedImage
+from restoration.processes import Peer, cores
 
 # Processes side by side, however many cores there are: each may take 2 GiB of memory.
 MOST_WORKERS = 4
@@ -41,15 +39,8 @@ class Member:
     device: str
 
 
-def cores() -> int:
-    """Count the CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class Worker:
     """A process of its own that optimises one network after another (``restoration.worker``).
-
-    Not ``multiprocessing``: that would run a user's script again in each process.
 
     Args:
         threads: of the process.
@@ -58,13 +49,7 @@ class Worker:
 
     def __init__(self, threads: int, messages: queue.Queue[Any]) -> None:
         self.messages = messages
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "restoration.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
-            start_new_session=True,  # Ctrl-C is for the parent
-        )
+        self.peer = Peer("restoration.worker", threads)
 
     def run(self, members: Iterator[tuple[int, Member]]) -> None:
         """Start to optimise the members that this and other workers take from ``members``."""
@@ -73,24 +58,21 @@ class Worker:
 
     def serve(self, members: Iterator[tuple[int, Member]]) -> None:
         """Send members and pass on reports until there are no more, or the process fails."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
         try:
             for number, member in members:
-                pickle.dump(member, self.process.stdin)
-                self.process.stdin.flush()
+                self.peer.send(member)
                 output = None
                 while output is None:
-                    steps, output = pickle.load(self.process.stdout)
+                    steps, output = self.peer.receive()
                     self.messages.put((number, steps, output))
         except (OSError, EOFError, pickle.UnpicklingError) as error:
             self.messages.put(error)
 
     def stop(self) -> None:
         """End the process, whatever it does."""
-        self.process.kill()
+        self.peer.kill()
         self.thread.join()  # it reads the end of the pipe; only then may the pipe be closed
-        self.process.communicate()
+        self.peer.close()
 
 
 class Shared(Iterator[tuple[int, Member]]):

@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from rich.console import Console
 from rich.table import Column, Table
 
+from restoration.arguments import Parser
 from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.presets import PRESETS
 
@@ -25,21 +26,12 @@ MADE = ".restored.png"
 METRICS = ("PSNR", "after", "MS-SSIM", "after")  # columns, in pairs: the JPEG, the result
 
 
-class Parser(argparse.ArgumentParser):
-    """Report wrong usage in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print ``message`` on stderr and exit with 2."""
-        self.exit(2, f"restoration restore: error: {message}; see restoration restore --help\n")
-
-
 def parser() -> Parser:
     """Describe the command's options."""
     p = Parser(
         prog="restoration restore",
         description="Make badly compressed JPEGs better. Each photo.jpg becomes photo.restored.png "
         "with its colour profile and EXIF.",
-        allow_abbrev=False,
     )
     p.add_argument("inputs", nargs="+", metavar="INPUT", help="JPEG files, folders or patterns")
     p.add_argument(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pickle
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,6 +17,7 @@ from restoration.inputs import EstimateAndNoise
 from restoration.losses import QuantisationError
 from restoration.members import Member
 from restoration.networks import Hourglass
+from restoration.processes import answers, messages
 from restoration.quiet import quiet
 from restoration.task import RestorationTask
 
@@ -76,19 +74,10 @@ def optimise(member: Member, report: Callable[[int], None]) -> NDArray[np.float3
 
 def main() -> None:
     """Serve members from standard input until it ends or nobody listens."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print must not mix with them
-
-    def answer(steps: int, output: NDArray[np.float32] | None = None) -> None:
-        pickle.dump((steps, output), answers)
-        answers.flush()
-
-    while True:
-        try:
-            member = pickle.load(sys.stdin.buffer)
-        except EOFError:
-            return
-        answer(member.steps % REPORT_EVERY, optimise(member, answer))
+    answer = answers()
+    for member in messages():
+        output = optimise(member, lambda steps: answer((steps, None)))
+        answer((member.steps % REPORT_EVERY, output))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ from PIL import Image
 from restoration.errors import RestorationError
 from restoration.jpeg import compress, known, to_tensor
 from restoration.jpeg.operator import JPEGOperator
-from restoration.members import Member, cores, optimise_all
+from restoration.members import Member, optimise_all
 from restoration.networks import Hourglass
+from restoration.processes import cores
 from restoration.worker import FILTERS, SKIPS
 
 
@@ -49,7 +50,7 @@ def written_out(member):
         loss.backward()
         optimizer.step()
         x = output.detach()
-        average = x if average is None else 0.99 * average + 0.01 * x
+        average = x if average is None else 0.96 * average + 0.04 * x
     return average.numpy()
 
 

@@ -4,6 +4,14 @@
 added. So their order is: smooth, measure, track, show, write, save.
 """
 
+from restoration.callbacks.blind import (
+    BlindRule,
+    BlockContrast,
+    Discrepancy,
+    MovingVariance,
+    NearestEstimate,
+    NearestReJPEG,
+)
 from restoration.callbacks.checkpoint import AtomicCheckpointIO, LastCheckpoint
 from restoration.callbacks.curves import Curves
 from restoration.callbacks.histograms import LogHistograms
@@ -17,12 +25,18 @@ from restoration.callbacks.smoothing import OutputSmoothing
 __all__ = [
     "AtomicCheckpointIO",
     "BestStep",
+    "BlindRule",
+    "BlockContrast",
     "Curves",
+    "Discrepancy",
     "KeepImage",
     "LastCheckpoint",
     "LeastSURE",
     "LogHistograms",
     "LogImages",
+    "MovingVariance",
+    "NearestEstimate",
+    "NearestReJPEG",
     "OutputSmoothing",
     "Progress",
     "Quality",

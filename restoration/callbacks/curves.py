@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from restoration.errors import RestorationError
 from restoration.files import write_atomically
 
 FILE = "curves.csv"
@@ -56,18 +58,24 @@ class Curves(Callback):
             self.flush(trainer)
 
     def flush(self, trainer: Trainer) -> None:
-        """Fetch what waits, log it and write the file."""
+        """Fetch what waits, log it and write the file.
+
+        Raises:
+            RestorationError: the loss is no longer a number.
+        """
         if not self.pending:
             return
-        values = iter(
-            torch.stack([v.float() for _, s in self.pending for v in s.values()]).tolist()
-        )
-        for step, scalars in self.pending:
+        pending, self.pending = self.pending, []
+        values = iter(torch.stack([v.float() for _, s in pending for v in s.values()]).tolist())
+        for step, scalars in pending:
             row = {name: next(values) for name in scalars}
             self.rows.append({"step": step, **row})
+            if not math.isfinite(row.get("loss", 0.0)):
+                raise RestorationError(
+                    f"the loss is {row['loss']} at step {step}; a smaller learning rate may help"
+                )
             if trainer.logger is not None:
                 trainer.logger.log_metrics({tag(name): v for name, v in row.items()}, step)
-        self.pending.clear()
         self.write(trainer)
 
     def write(self, trainer: Trainer) -> None:

@@ -20,6 +20,7 @@ class KeepImage(Callback):
     """
 
     name: str
+    written = True  # the image is written beside the result
 
     def __init__(self) -> None:
         self.kept: dict[str, Tensor] = {}

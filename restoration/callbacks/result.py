@@ -10,14 +10,13 @@ from typing import Any, TypeVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor, nn
 
 from restoration.callbacks.keep import KeepImage
 from restoration.callbacks.smoothing import OutputSmoothing
+from restoration.callbacks.table import show
 from restoration.data import SingleImage, image_of
-from restoration.errors import Interrupted
+from restoration.errors import Interrupted, RestorationError
 from restoration.figures import comparison
 from restoration.files import write_atomically
 from restoration.jpeg import pixels_of
@@ -29,14 +28,6 @@ AnyCallback = TypeVar("AnyCallback", bound=Callback)
 IMAGE = "restored.png"
 COMPARISON = "comparison.png"
 RESULT = "result.json"
-ROWS = {  # of the final table, and the keys of the result file
-    "JPEG": "jpeg",
-    "raw": "final",
-    "smoothed": "smoothed",
-    "projected": "projected",
-    "least SURE (step {step})": "least_sure",
-    "best (step {step}, oracle)": "best",
-}
 
 
 class ResultWriter(Callback):
@@ -49,10 +40,13 @@ class ResultWriter(Callback):
     Args:
         shrink: width of the cells in quantisation steps, 1 for whole ones; null writes the smoothed
             output as it is.
+        keep: name of the rule whose output becomes the restored image, "nearest_estimate", say;
+            null takes the last one.
     """
 
-    def __init__(self, shrink: float | None = SHRINK) -> None:
+    def __init__(self, shrink: float | None = SHRINK, keep: str | None = None) -> None:
         self.shrink = shrink
+        self.keep = keep
         self.directory: Path | None = None
         self.raw: Tensor | None = None
         self.smoothed: Tensor | None = None
@@ -60,8 +54,15 @@ class ResultWriter(Callback):
         self.earlier = 0.0  # seconds spent before the run was resumed
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """Find the run's directory; every rank must ask."""
+        """Find the run's directory; every rank must ask.
+
+        Raises:
+            RestorationError: there is no rule of the name given.
+        """
         self.directory = Path(trainer.log_dir or trainer.default_root_dir)
+        names = [c.name for c in callbacks_of(trainer, KeepImage)]
+        if self.keep is not None and self.keep not in names:
+            raise RestorationError(f"no rule {self.keep!r} to keep; there are {', '.join(names)}")
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the clock; a result of an earlier run in this directory is no longer valid."""
@@ -85,7 +86,8 @@ class ResultWriter(Callback):
             return
         self.write_image(trainer, IMAGE, self.restored(trainer))
         for keeper in keepers(trainer):
-            self.write_image(trainer, f"{keeper.name}.png", keeper.image)
+            if keeper.written:
+                self.write_image(trainer, f"{keeper.name}.png", keeper.image)
         assert self.directory is not None
         assert isinstance(module, RestorationTask)
         result = self.result(trainer, module)
@@ -102,13 +104,17 @@ class ResultWriter(Callback):
             self.write_image(trainer, IMAGE, self.restored(trainer))
 
     def restored(self, trainer: Trainer) -> Tensor | None:
-        """Project the smoothed output, if it is to be."""
-        if self.smoothed is None or self.shrink is None:
-            return self.smoothed
-        batch = image_of(trainer).batch.to(self.smoothed.device)
-        return project(
-            self.smoothed, batch.coefficients, batch.tables, batch.sampling, self.shrink
-        ).clamp_(0, 1)
+        """Project the smoothed output, the last one or that of a rule, if it is to be."""
+        image = self.smoothed
+        for keeper in keepers(trainer):
+            if keeper.name == self.keep:
+                image = keeper.image
+        if image is None or self.shrink is None:
+            return image
+        batch = image_of(trainer).batch.to(image.device)
+        return project(image, batch.coefficients, batch.tables, batch.sampling, self.shrink).clamp_(
+            0, 1
+        )
 
     def write_image(self, trainer: Trainer, name: str, image: Tensor | None) -> None:
         """Write one image upright, with the JPEG's profile and EXIF."""
@@ -208,24 +214,3 @@ def describe(module: nn.Module) -> str:
 def device_name(device: torch.device) -> str:
     """Name the device as a person would: "cpu" or the GPU's product name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def show(result: dict[str, Any], image: Path) -> None:
-    """Print the final table on stdout, and where the restored image lies."""
-    console = Console()
-    table = Table(
-        "", "PSNR / dB", "MS-SSIM", title=f"{Path(result['image']).name}, {result['steps']} steps"
-    )
-    for name, key in ROWS.items():
-        row = result.get(key)
-        if row is not None and "psnr" in row:
-            label = name.format(step=row.get("step"))
-            table.add_row(label, number(row["psnr"], ".2f"), number(row["ms_ssim"], ".4f"))
-    if table.row_count:
-        console.print(table)
-    console.print(f"restored image: {image}", soft_wrap=True, highlight=False)
-
-
-def number(value: float | None, form: str) -> str:
-    """Format a number; a dash stands for one that is not defined."""
-    return "-" if value is None else format(value, form)

@@ -1,0 +1,30 @@
+"""Command lines: wrong usage is told in one line, with the option that was probably meant."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Iterable
+from typing import NoReturn
+
+
+def plain(message: str, options: Iterable[str]) -> str:
+    """Put a parser's message on one line; name the option that an unknown one is likest."""
+    line = " ".join(message.split())
+    if line.startswith("unrecognized arguments:"):
+        option = line.split()[2].split("=")[0]
+        near = difflib.get_close_matches(option, options, 1)
+        line = f"unknown option {option}" + (f", did you mean {near[0]}?" if near else "")
+    return line
+
+
+class Parser(argparse.ArgumentParser):
+    """Report wrong usage in one line; options cannot be abbreviated."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(prog=prog, description=description, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Print ``message`` on stderr and exit with 2."""
+        message = plain(message, self._option_string_actions)
+        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")

@@ -1,0 +1,208 @@
+"""A grid of runs: images x qualities x networks x skips x losses x weights x seeds."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import hashlib
+import itertools
+import json
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from restoration.errors import RestorationError
+from restoration.files import find
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a sweep's YAML says.
+
+    Attributes:
+        images: names or patterns of lossless images under the data root.
+        qualities: JPEG qualities.
+        networks: names of files in configs/net/, without suffix.
+        losses: names of files in configs/loss/.
+        weights: lambda of the combined losses; of no meaning to the others, which run once.
+        skips: whether the networks have skip connections: true, false or both.
+        seeds: of all randomness.
+        reading: of the combined losses, a name in configs/reading/; null is the default reading.
+        configs: configurations under all runs, in order.
+        set: settings over all runs, as in the YAML of a run.
+    """
+
+    images: list[str]
+    qualities: list[int]
+    networks: list[str]
+    losses: list[str]
+    weights: list[float] = field(default_factory=lambda: [10.0, 100.0])
+    skips: list[bool] = field(default_factory=lambda: [True])
+    seeds: list[int] = field(default_factory=lambda: [0])
+    reading: str | None = None
+    configs: list[str] = field(default_factory=lambda: ["configs/base.yaml", "configs/rules.yaml"])
+    set: Config = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a grid.
+
+    Attributes:
+        labels: image, quality, network, skips, loss, weight, reading and seed, for tables.
+        config: all that the run's YAML says.
+        identity: hash of the configuration and of the image's content.
+        folder: the run's own.
+    """
+
+    labels: dict[str, Any]
+    config: Config
+    identity: str
+    folder: Path
+
+    @property
+    def finished(self) -> bool:
+        """Whether the result is there; it is written last."""
+        return (self.folder / "result.json").exists()
+
+
+def read_grid(path: str, settings: list[str]) -> Grid:
+    """Read a sweep's YAML and set some of its keys anew.
+
+    Args:
+        path: of the file, or of one shipped with the package.
+        settings: KEY=VALUE, the value in YAML.
+
+    Raises:
+        RestorationError: the file cannot be read, or a key or value is wrong.
+    """
+    try:
+        content = yaml.safe_load(find(path).read_text())
+        content = content if isinstance(content, dict) else {}
+        for setting in settings:
+            key, equals, value = setting.partition("=")
+            if not equals:
+                raise RestorationError(f"--set {setting}: KEY=VALUE is wanted")
+            content[key] = yaml.safe_load(value)
+    except (OSError, UnicodeDecodeError) as error:
+        raise RestorationError(f"cannot read {path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise RestorationError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    return checked(content, path)
+
+
+def checked(content: Config, path: str) -> Grid:
+    """Build the grid, once its keys and the kinds of its values are right."""
+    known = {f.name: f for f in fields(Grid)}
+    for key, value in content.items():
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, 1)
+            hint = f", did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+            raise RestorationError(f"{path}: unknown key {key}{hint}")
+        is_list = str(known[key].type).startswith("list")
+        if is_list and not (isinstance(value, list) and value):
+            raise RestorationError(f"{path}: {key} must be a list, not {value!r}")
+    missing = {"images", "qualities", "networks", "losses"} - content.keys()
+    if missing:
+        raise RestorationError(f"{path}: missing {', '.join(sorted(missing))}")
+    return Grid(**content)
+
+
+def merged(under: Config, over: Config) -> Config:
+    """Lay one configuration over another, key by key; lists are replaced."""
+    result = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def read_config(path: str) -> Config:
+    """Read one of the package's or the user's configurations.
+
+    Raises:
+        RestorationError: there is none, or it is not YAML.
+    """
+    try:
+        content = yaml.safe_load(find(path).read_text())
+    except OSError as error:
+        raise RestorationError(f"there is no configuration {path}") from error
+    except yaml.YAMLError as error:
+        raise RestorationError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    return content or {}
+
+
+def images_of(grid: Grid, root: Path) -> list[Path]:
+    """Resolve names and patterns under the data root, sorted by name.
+
+    Raises:
+        RestorationError: one matches nothing.
+    """
+    found: dict[Path, None] = {}
+    for name in grid.images:
+        paths = [Path(p) for p in sorted(glob.glob(str(root / name)))]
+        if not paths and find(name).is_file():
+            paths = [find(name)]  # shipped with the package
+        if not paths:
+            raise RestorationError(f"no image {name} in {root}; --data-root is where images lie")
+        found |= dict.fromkeys(paths)
+    return list(found)
+
+
+def runs_of(grid: Grid, root: Path, output: Path) -> list[Run]:
+    """List the runs of a grid: image by image, so that whole images are done first.
+
+    Raises:
+        RestorationError: an image or a configuration is missing.
+    """
+    runs = []
+    base: Config = {}
+    for path in grid.configs:
+        base = merged(base, read_config(path))
+    networks = {n: read_config(f"configs/net/{n}.yaml") for n in grid.networks}
+    losses = {n: read_config(f"configs/loss/{n}.yaml") for n in grid.losses}
+    reading = read_config(f"configs/reading/{grid.reading}.yaml") if grid.reading else {}
+    for image in images_of(grid, root):
+        content = hashlib.sha256(image.read_bytes()).hexdigest()
+        axes = (grid.qualities, grid.networks, grid.skips, grid.losses, grid.seeds)
+        for quality, network, skips, loss, seed in itertools.product(*axes):
+            config = merged(merged(base, networks[network]), losses[loss])
+            if not skips:
+                none = [0] * len(config["model"]["net"]["init_args"]["skips"])
+                config = merged(config, {"model": {"net": {"init_args": {"skips": none}}}})
+            combined = config["model"]["loss"]["class_path"].endswith("WeightedSum")
+            if combined:
+                config = merged(config, reading)
+            for weight in grid.weights if combined else [None]:
+                labels = {
+                    "image": image.stem,
+                    "quality": quality,
+                    "network": network,
+                    "skips": skips,
+                    "loss": loss,
+                    "weight": weight,
+                    "reading": grid.reading if combined else None,
+                    "seed": seed,
+                }
+                own: Config = {"seed_everything": seed, "data": {"quality": quality}}
+                if weight is not None:
+                    own["model"] = {"loss": {"init_args": {"weight": float(weight)}}}
+                whole = merged(merged(config, own), grid.set)
+                runs.append(run_of(labels, whole, image, content, output))
+    return runs
+
+
+def run_of(labels: dict[str, Any], config: Config, image: Path, content: str, output: Path) -> Run:
+    """Name one run by what it is: the configuration without the image's place, and its content."""
+    canonical = json.dumps([config, content], sort_keys=True)
+    identity = hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    name = labels["network"] + ("" if labels["skips"] else "-no_skips") + "-" + labels["loss"]
+    if labels["weight"] is not None:
+        name += f"-{labels['weight']:g}"
+    folder = output / f"{labels['image']}-q{labels['quality']}" / f"{name}-{identity}"
+    config = merged(config, {"data": {"image": str(image.resolve())}})
+    return Run(labels, config, identity, folder)

@@ -1,0 +1,88 @@
+"""The engine of a cluster: Ray tasks (``pip install restoration[ray]``)."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from restoration.errors import RestorationError
+from restoration.experiments.grid import Run
+from restoration.experiments.running import Outcome, attempt
+
+WINDOW = 2  # tasks submitted per slot: more would only wait inside Ray
+CALLS = 1000  # runs per process; Ray's own default with GPUs is one, and an import costs seconds
+
+
+class RayEngine:
+    """Work off runs as Ray tasks, on this machine or on a running cluster.
+
+    Args:
+        workers: runs at a time; by default what the cluster's cores or GPUs hold.
+        address: of a running cluster, "auto" for the one this machine belongs to; by default one is
+            started here and ends with the sweep.
+        cpus: cores of a run.
+        gpus: GPUs of a run; a fraction shares a GPU among runs.
+
+    Raises:
+        RestorationError: Ray is not installed, or there is no cluster at the address.
+    """
+
+    def __init__(
+        self,
+        workers: int | None = None,
+        address: str | None = None,
+        cpus: int = 1,
+        gpus: float = 0.0,
+    ) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            import ray
+        except ImportError as error:
+            raise RestorationError(
+                'the engine "ray" needs Ray: pip install "restoration[ray]"'
+            ) from error
+        try:
+            ray.init(
+                address=address,
+                include_dashboard=None if address else False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        except (ConnectionError, ValueError) as error:
+            raise RestorationError(f"no Ray cluster at {address}: {error}") from error
+        resources = ray.cluster_resources()
+        slots = resources.get("GPU", 0) / gpus if gpus else resources.get("CPU", 1) / cpus
+        if slots < 1:
+            raise RestorationError(f"the cluster has no {cpus} cores and {gpus} GPUs for a run")
+        self.workers = min(workers, int(slots)) if workers else int(slots)
+        self.ray: Any = ray
+        self.task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0, max_calls=CALLS)(
+            attempt
+        )
+
+    def run(self, runs: Sequence[Run]) -> Iterator[Outcome]:
+        """Yield how runs end, as they do; a task that dies fails its run.
+
+        Args:
+            runs: what to do.
+        """
+        waiting: dict[Any, Run] = {}
+        todo = list(reversed(runs))
+        try:
+            while todo or waiting:
+                while todo and len(waiting) < WINDOW * self.workers:
+                    run = todo.pop()
+                    waiting[self.task.remote(run)] = run
+                done, _ = self.ray.wait(list(waiting), num_returns=1)
+                run = waiting.pop(done[0])
+                try:
+                    yield self.ray.get(done[0])
+                except self.ray.exceptions.RayError as error:
+                    reason = str(error).strip().splitlines()[0]
+                    yield Outcome(run.identity, f"the task was lost: {reason}", 0.0)
+        finally:
+            for task in waiting:
+                self.ray.cancel(task)
+            self.ray.shutdown()

@@ -1,0 +1,146 @@
+"""Working off a grid: what is left, how it goes on, what failed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from restoration.experiments.grid import Run
+from restoration.experiments.running import FAILED, Outcome
+from restoration.files import write_atomically
+
+LINE_EVERY = 30.0  # seconds between two lines where there is no terminal to draw a bar on
+
+
+class Engine(Protocol):
+    """What works off runs.
+
+    Attributes:
+        workers: runs at a time.
+    """
+
+    workers: int
+
+    def run(self, runs: Sequence[Run]) -> Iterator[Outcome]:
+        """Yield how runs end, as they do; an error of a run is never raised."""
+
+
+class Tally:
+    """Count runs, and tell the time left from the runs that are done, network by network.
+
+    Args:
+        runs: that are to be done.
+        workers: runs at a time.
+    """
+
+    def __init__(self, runs: Sequence[Run], workers: int) -> None:
+        self.left = {run.identity: run for run in runs}
+        self.workers = workers
+        self.done = 0
+        self.failed = 0
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one outcome."""
+        run = self.left.pop(outcome.identity)
+        if outcome.error is None:
+            self.done += 1
+            self.seconds[run.labels["network"]].append(outcome.seconds)
+        else:
+            self.failed += 1
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds left, None while nothing is known."""
+        known = [s for values in self.seconds.values() for s in values]
+        if not known:
+            return None
+        means = {network: sum(s) / len(s) for network, s in self.seconds.items()}
+        overall = sum(known) / len(known)
+        total = sum(means.get(run.labels["network"], overall) for run in self.left.values())
+        return total / max(min(self.workers, len(self.left)), 1)
+
+    def __str__(self) -> str:
+        running = min(self.workers, len(self.left))
+        text = f"{self.done} done, {self.failed} failed, {running} running, {len(self.left)} left"
+        return text if self.remaining is None else f"{text}, about {readable(self.remaining)}"
+
+
+def readable(seconds: float) -> str:
+    """Tell a duration as a person would."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+def sweep(runs: Sequence[Run], engine: Engine, retries: int) -> int:
+    """Work off the runs that are not finished; failed ones again, ``retries`` times.
+
+    A run that fails for good leaves ``failed.json`` with its error; the others do not suffer.
+
+    Args:
+        runs: all of a grid, finished ones too.
+        engine: what does the work.
+        retries: further attempts at a failed run.
+
+    Returns:
+        The number of runs that failed.
+    """
+    by_identity = {run.identity: run for run in runs}
+    todo = [run for run in by_identity.values() if not run.finished]
+    if len(todo) < len(by_identity):
+        print(f"{len(by_identity) - len(todo)} runs are finished already", file=sys.stderr)
+    for turn in range(retries + 1):
+        failed = []
+        for outcome in watched(todo, engine):
+            run = by_identity[outcome.identity]
+            if outcome.error is None:
+                (run.folder / FAILED).unlink(missing_ok=True)
+                continue
+            failed.append(run)
+            record = {"error": outcome.error, "attempts": turn + 1, "details": outcome.details}
+            with suppress(ValueError):  # a full disk must not end the others
+                run.folder.mkdir(parents=True, exist_ok=True)
+                write_atomically(run.folder / FAILED, json.dumps(record, indent=2).encode())
+            last = turn == retries
+            print(
+                f"{run.folder}: {'failed' if last else 'will be tried again'}: {outcome.error}",
+                file=sys.stderr,
+            )
+        todo = failed
+        if not todo:
+            break
+    return len(todo)
+
+
+def watched(runs: Sequence[Run], engine: Engine) -> Iterator[Outcome]:
+    """Pass on outcomes, and show how it goes on: a bar on a terminal, else a line now and then."""
+    tally = Tally(runs, engine.workers)
+    console = Console(stderr=True)
+    bar = Progress(
+        BarColumn(),
+        TextColumn("{task.description}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task(str(tally), total=len(runs))
+    printed = time.monotonic()
+    with bar:
+        for outcome in engine.run(runs) if runs else ():
+            tally.add(outcome)
+            bar.update(task, advance=1, description=str(tally))
+            if bar.disable and (time.monotonic() - printed > LINE_EVERY or not tally.left):
+                printed = time.monotonic()
+                print(tally, file=sys.stderr, flush=True)
+            yield outcome

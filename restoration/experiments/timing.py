@@ -1,0 +1,63 @@
+"""How long runs will take here, from a few steps of each configuration."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+from jsonargparse import ArgumentParser
+from PIL import Image
+
+from restoration.experiments.grid import Run
+from restoration.losses import Batch, Loss
+
+SIDE = 256  # pixels of the image that is timed; a step costs in proportion to the pixels
+STEPS = 2  # after one that warms up
+
+
+def seconds_of(runs: Sequence[Run]) -> float:
+    """Estimate the seconds of runs that follow one another in one process with one thread.
+
+    Args:
+        runs: of any kind; equal networks and losses are timed once.
+    """
+    kinds: Counter[str] = Counter()
+    for run in runs:
+        pixels, data = 1, run.config["data"]
+        if data.get("crop"):
+            pixels = data["crop"] ** 2
+        else:
+            with Image.open(data["image"]) as image:
+                pixels = image.width * image.height
+        kinds[json.dumps(run.config["model"])] += pixels * run.config["trainer"]["max_steps"]
+    return sum(number * seconds_per_pixel(json.loads(kind)) for kind, number in kinds.items())
+
+
+def seconds_per_pixel(model: dict) -> float:
+    """Time steps of one network and loss on one thread; seconds per step and pixel."""
+    parser = ArgumentParser()
+    parser.add_subclass_arguments(torch.nn.Module, "net")
+    parser.add_subclass_arguments(Loss, "loss")
+    parts = {key: model[key] for key in ("net", "loss")}
+    made = parser.instantiate_classes(parser.parse_object(parts))
+    generator = torch.Generator().manual_seed(0)
+    z = torch.rand(1, 3, SIDE, SIDE, generator=generator)
+    blocks = [torch.zeros(SIDE // s, SIDE // s, 8, 8) for s in (8, 16, 16)]
+    tables = (torch.ones(8, 8),) * 3
+    batch = Batch(z, z, tuple(blocks), tables, ((2, 2), (1, 1), (1, 1)))
+    optimizer = torch.optim.Adam([*made.net.parameters(), *made.loss.parameters()], fused=True)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for step in range(STEPS + 1):
+            if step == 1:
+                began = time.perf_counter()
+            optimizer.zero_grad()
+            made.loss(made.net(z), batch, made.net)["loss"].backward()
+            optimizer.step()
+        return (time.perf_counter() - began) / STEPS / SIDE**2
+    finally:
+        torch.set_num_threads(threads)

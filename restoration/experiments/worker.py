@@ -1,0 +1,21 @@
+"""The process that works off runs for ``restoration.experiments.local``."""
+
+from __future__ import annotations
+
+from restoration.errors import Interrupted
+from restoration.experiments.running import attempt
+from restoration.processes import answers, messages
+
+
+def main() -> None:
+    """Serve runs from standard input until it ends or the user stops one."""
+    answer = answers()
+    try:
+        for run in messages():
+            answer(attempt(run))
+    except (Interrupted, KeyboardInterrupt):
+        return
+
+
+if __name__ == "__main__":
+    main()

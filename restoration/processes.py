@@ -1,0 +1,91 @@
+"""Processes that work for this one: messages through pipes."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+
+class Peer:
+    """A process that runs ``python -m MODULE`` and answers messages.
+
+    Not ``multiprocessing``: that would run a user's script again in each process.
+
+    Args:
+        module: what it runs; it calls ``serve``.
+        threads: of the process.
+        environment: variables beside this process's own.
+    """
+
+    def __init__(
+        self, module: str, threads: int, environment: dict[str, str] | None = None
+    ) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"OMP_NUM_THREADS": str(threads)} | (environment or {}),
+            start_new_session=True,  # Ctrl-C is for the parent
+        )
+
+    def send(self, message: Any) -> None:
+        """Send a message.
+
+        Raises:
+            OSError: the process has ended.
+        """
+        assert self.process.stdin is not None
+        pickle.dump(message, self.process.stdin)
+        self.process.stdin.flush()
+
+    def receive(self) -> Any:
+        """Wait for an answer.
+
+        Raises:
+            EOFError: the process has ended; ``pickle.UnpicklingError`` in the middle of an answer.
+        """
+        assert self.process.stdout is not None
+        return pickle.load(self.process.stdout)
+
+    def interrupt(self) -> None:
+        """Ask the process to end what it does, as Ctrl-C would."""
+        self.process.send_signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End the process, whatever it does; who waits for an answer sees the end of the pipe."""
+        self.process.kill()
+
+    def close(self) -> None:
+        """Close the pipes of a process that has ended; nobody may wait for an answer now."""
+        self.process.communicate()
+
+
+def cores() -> int:
+    """Count the CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def answers() -> Callable[[Any], None]:
+    """Take over standard output for messages; what libraries print goes to stderr from now on."""
+    file: BinaryIO = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def answer(message: Any) -> None:
+        pickle.dump(message, file)
+        file.flush()
+
+    return answer
+
+
+def messages() -> Iterator[Any]:
+    """Yield what arrives on standard input until it ends."""
+    while True:
+        try:
+            yield pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return

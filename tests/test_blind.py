@@ -1,0 +1,127 @@
+"""Rules without truth: their criteria against closed forms, and their effect on a run."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from restoration.__main__ import main
+from restoration.callbacks import (
+    BlockContrast,
+    Discrepancy,
+    MovingVariance,
+    NearestEstimate,
+    NearestReJPEG,
+)
+from restoration.errors import RestorationError
+from restoration.files import find
+from restoration.jpeg import compress, known, to_tensor
+from restoration.jpeg.baselines import shifted_jpeg
+from restoration.jpeg.estimate import quick_estimate
+from restoration.losses import Batch
+from restoration.metrics import psnr
+
+
+@pytest.fixture(scope="module")
+def case(photo):
+    jpeg = compress(photo, 10)
+    coefficients, tables = known(jpeg)
+    target = to_tensor(jpeg.pixels)
+    return jpeg, Batch(target, target, coefficients, tables, jpeg.sampling), to_tensor(photo)
+
+
+def value(rule, case, image):
+    rule.prepare(case[0], case[1])
+    return rule.criterion(image, case[1]).item()
+
+
+def test_the_criteria_are_least_where_they_should_be(case):
+    jpeg, batch, truth = case
+    rejpeg = shifted_jpeg(jpeg)
+    assert value(NearestReJPEG(), case, rejpeg) == 0
+    assert value(NearestReJPEG(), case, rejpeg + 0.1) == pytest.approx(0.01, rel=1e-4)
+    # the original lies where the discrepancy expects it, within the 12 % that sigma is uncertain by
+    error = (truth - batch.target).square().mean().item()
+    assert value(Discrepancy(), case, truth) < 0.3 * error
+    assert value(Discrepancy(), case, batch.target) > 0.7 * error
+    assert value(NearestEstimate(), case, quick_estimate(jpeg, 2)) == 0
+
+
+def test_block_contrast_by_brute_force(case):
+    x = case[1].target[0].double().numpy()
+    borders, others = [], []
+    for axis in (1, 2):
+        steps = np.abs(np.diff(x, axis=axis))
+        for k in range(steps.shape[axis]):
+            (borders if k % 8 == 7 else others).append(steps.take(k, axis).mean())
+    expected = abs(np.mean(borders) / np.mean(others) - 1)
+    assert expected > 0.2  # a JPEG at quality 10 shows its blocks
+    assert value(BlockContrast(), case, case[1].target) == pytest.approx(expected, rel=1e-4)
+    assert value(BlockContrast(), case, case[2]) < expected / 4
+
+
+def at(step):
+    return SimpleNamespace(global_step=step, should_stop=False)
+
+
+def test_the_moving_variance_is_the_published_recursion():
+    images = torch.rand(20, 1, 3, 4, 4, generator=torch.manual_seed(0)).double()
+    rule = MovingVariance(every=1, begin=1, weight=0.1)
+    mean, variance = images[0].numpy(), 0.0
+    for step, image in enumerate(images, 1):
+        outputs = {"image": image, "smoothed": image}
+        rule.on_train_batch_end(at(step), None, outputs, None, 0)
+        if step > 1:
+            variance = 0.9 * (variance + 0.1 * ((image.numpy() - mean) ** 2).mean())
+            mean = mean + 0.1 * (image.numpy() - mean)
+        assert outputs["moving_variance"].item() == pytest.approx(variance, rel=1e-5)
+
+
+def test_patience_ends_a_run_after_the_best_step():
+    class Far(NearestEstimate):
+        reference = torch.zeros(1, 1, 2, 2)
+
+    rule = Far(every=10, begin=20, patience=100)
+    for step in range(1, 1000):
+        trainer = at(step)
+        # falls until step 200, rises after it, and is least at step 10, before the rule begins
+        distance = 0.0 if step == 10 else 0.1 + abs(step - 200) / 1000
+        image = torch.full((1, 1, 2, 2), distance)
+        rule.on_train_batch_end(trainer, None, {"smoothed": image}, None, 0)
+        if trainer.should_stop:
+            break
+    assert step == 300
+    assert rule.step == 200
+
+
+def test_an_impatient_rule_is_refused():
+    with pytest.raises(RestorationError, match="patience"):
+        NearestEstimate(patience=5)
+
+
+def test_the_output_of_a_rule_becomes_the_result(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["restoration"])
+    arguments = ["--config", "configs/base.yaml", "--config", "configs/net/low.yaml"]
+    arguments += ["--config", "configs/loss/mse.yaml", "--config", "configs/rules.yaml"]
+    arguments += ["--data.image", "samples/coffee.png", "--data.quality", "10"]
+    arguments += ["--data.crop", "64", "--trainer.max_steps", "40", "--folder", "runs/one"]
+    assert main(["fit", *arguments, "--result.keep", "nearest"]) == 1
+    assert "no rule 'nearest'" in capsys.readouterr().err
+    rule = ["--rules+=restoration.callbacks.NearestReJPEG", "--rules.begin", "1"]
+    keep = ["--result.keep", "nearest_rejpeg", "--result.shrink", "null"]
+    assert main(["fit", *arguments, "--rules", "[]", *rule, *keep]) == 0
+    result = json.loads((tmp_path / "runs/one/result.json").read_text())
+    kept = result["nearest_rejpeg"]
+    restored, clean = (
+        to_tensor(np.array(Image.open(path)))
+        for path in (tmp_path / "runs/one/restored.png", find("samples/coffee.png"))
+    )
+    assert kept["step"] % 10 == 0
+    y, x = ((size - 64) // 2 for size in clean.shape[-2:])
+    assert psnr(restored, clean[..., y : y + 64, x : x + 64]).item() == pytest.approx(
+        kept["psnr"], abs=1e-4
+    )

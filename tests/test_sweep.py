@@ -1,0 +1,285 @@
+"""The grid, the engine of one machine, and what may go wrong in a sweep."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from restoration.__main__ import main
+from restoration.errors import RestorationError, UsageError
+from restoration.experiments import running
+from restoration.experiments.grid import Grid, merged, read_grid, runs_of
+from restoration.experiments.local import LocalEngine
+from restoration.experiments.running import Outcome, attempt
+from restoration.experiments.sweep import Tally, sweep
+from restoration.experiments.sweep_command import shard_of
+from restoration.processes import cores
+
+ENVIRONMENT = {**os.environ, "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch, photo):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["restoration"])
+    Image.fromarray(photo[:32, :32]).save("a.png")
+    Image.fromarray(photo[32:64, :32]).save("b.png")
+    return tmp_path
+
+
+def grid(**changes):
+    steps = {"trainer": {"max_steps": 6}, "checkpoint": {"every": 2}}
+    defaults = {
+        "images": ["a.png"],
+        "qualities": [10],
+        "networks": ["low"],
+        "losses": ["mse"],
+        "configs": ["configs/base.yaml"],
+        "set": steps,
+    }
+    return Grid(**{**defaults, **changes})
+
+
+def runs(output="runs", **changes):
+    return runs_of(grid(**changes), Path(), Path(output))
+
+
+def test_the_paper_has_4320_runs(tmp_path):
+    for i in range(1, 25):
+        Image.new("RGB", (16, 16), (i, i, i)).save(f"kodim{i:02}.png")
+    all_runs = runs_of(read_grid("configs/sweep/paper.yaml", []), Path(), Path("runs"))
+    assert len(all_runs) == len({r.identity for r in all_runs}) == 4320
+    assert len({r.folder for r in all_runs}) == 4320
+    weights = {r.labels["weight"] for r in all_runs if "kl" in r.labels["loss"]}
+    assert weights == {10, 100}
+    off = next(r for r in all_runs if not r.labels["skips"] and r.labels["network"] == "medium")
+    assert off.config["model"]["net"]["init_args"]["skips"] == [0] * 6
+    shards = [shard_of(all_runs, f"{i}/7") for i in range(1, 8)]
+    assert sorted(r.identity for s in shards for r in s) == sorted(r.identity for r in all_runs)
+
+
+def test_identity_is_the_configuration_and_the_content_not_the_place(photo):
+    (one,) = runs()
+    Path("elsewhere").mkdir()
+    Image.fromarray(photo[:32, :32]).save("elsewhere/c.png")
+    (moved,) = runs_of(grid(images=["c.png"]), Path("elsewhere"), Path("other"))
+    assert moved.identity == one.identity
+    (other_image,) = runs(images=["b.png"])
+    (longer,) = runs(set={"trainer": {"max_steps": 7}})
+    (reseeded,) = runs(seeds=[1])
+    assert len({r.identity for r in (one, other_image, longer, reseeded)}) == 4
+
+
+def test_readings_and_weights_touch_combined_losses_alone():
+    some = runs(losses=["mse", "kl_q_mse"], weights=[10, 100], reading="counted")
+    assert [r.labels["weight"] for r in some] == [None, 10, 100]
+    options = some[2].config["model"]["loss"]["init_args"]
+    assert options["weight"] == 100
+    assert options["kl"]["init_args"]["histogram"] == "hard"
+    assert options["data_range"] == 1
+
+
+def test_configurations_are_laid_over_each_other():
+    under = {"a": {"b": 1, "c": [1, 2]}, "d": 1}
+    assert merged(under, {"a": {"c": [3]}, "e": None}) == {
+        "a": {"b": 1, "c": [3]},
+        "d": 1,
+        "e": None,
+    }
+    assert under == {"a": {"b": 1, "c": [1, 2]}, "d": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"image": ["a.png"]}, "unknown key image, did you mean images?"),
+        ({"images": ["a.png"]}, "missing losses, networks, qualities"),
+        ({"images": "a.png"}, "images must be a list"),
+    ],
+)
+def test_a_wrong_grid_is_told_in_one_line(content, said, capsys):
+    Path("grid.yaml").write_text(yaml.safe_dump(content))
+    assert main(["sweep", "grid.yaml", "--output", "runs"]) == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("shard", ["0/4", "5/4", "1", "a/b"])
+def test_a_wrong_shard_is_refused(shard):
+    with pytest.raises(UsageError, match="--shard"):
+        shard_of([], shard)
+
+
+def test_a_missing_image_names_the_folder():
+    with pytest.raises(RestorationError, match="--data-root"):
+        runs(images=["c.png"])
+
+
+def test_a_sweep_is_what_fit_does_and_is_done_once(capsys):
+    Path("grid.yaml").write_text(yaml.safe_dump(vars(grid(losses=["mse", "sure"]))))
+    command = ["sweep", "grid.yaml", "--output", "runs"]
+    assert main(command) == 0
+    folders = [r.folder for r in runs(losses=["mse", "sure"])]
+    mine = ["--config", "configs/base.yaml", "--config", "configs/net/low.yaml"]
+    mine += ["--config", "configs/loss/mse.yaml", "--data.image", "a.png", "--data.quality", "10"]
+    torch.set_num_threads(max(cores() // LocalEngine().workers, 1))  # as a worker has
+    assert main(["fit", *mine, "--trainer.max_steps", "6", "--folder", "fit"]) == 0
+    assert (folders[0] / "restored.png").read_bytes() == Path("fit/restored.png").read_bytes()
+    labels = json.loads((folders[1] / "run.json").read_text())["labels"]
+    assert labels["loss"] == "sure"
+    times = [(f / "result.json").stat().st_mtime_ns for f in folders]
+    capsys.readouterr()
+    assert main(command) == 0
+    assert "2 runs are finished already" in capsys.readouterr().err
+    assert times == [(f / "result.json").stat().st_mtime_ns for f in folders]
+
+
+class InProcess:
+    """An engine that works in this process."""
+
+    workers = 1
+
+    def run(self, some):
+        yield from map(attempt, some)
+
+
+def test_a_nan_is_recorded_and_retried_and_the_others_are_done(capsys):
+    bad = {"model": {"optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 1e30}}}}
+    (broken,) = runs(set=merged(grid().set, {**bad, "trainer": {"max_steps": 20}}))
+    (sound,) = runs(images=["b.png"])
+    assert sweep([broken, sound], InProcess(), retries=2) == 1
+    record = json.loads((broken.folder / "failed.json").read_text())
+    assert "the loss is nan" in record["error"]
+    assert record["attempts"] == 3
+    assert not broken.finished
+    assert sound.finished
+    assert capsys.readouterr().err.count("will be tried again") == 2
+
+
+def test_a_damaged_checkpoint_costs_one_attempt():
+    (run,) = runs()
+    run.folder.mkdir(parents=True)
+    (run.folder / "last.ckpt").write_bytes(b"damaged")
+    assert "damaged" in attempt(run).error
+    assert sweep([run], InProcess(), retries=0) == 0
+    assert run.finished
+    assert not (run.folder / "failed.json").exists()
+
+
+def test_a_full_disk_fails_the_run_and_leaves_no_result(monkeypatch):
+    (run,) = runs()
+
+    def no_space(*arguments):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", no_space)
+        assert sweep([run], InProcess(), retries=0) == 1
+    assert not list(run.folder.glob("*.json"))
+    assert sweep([run], InProcess(), retries=0) == 0
+    assert run.finished
+
+
+def test_unforeseen_errors_are_kept_with_their_traceback(monkeypatch):
+    (run,) = runs()
+    monkeypatch.setattr(running.yaml, "safe_dump", lambda config: 1 / 0)
+    assert sweep([run], InProcess(), retries=0) == 1
+    record = json.loads((run.folder / "failed.json").read_text())
+    assert record["error"] == "ZeroDivisionError: division by zero"
+    assert "safe_dump" in record["details"]
+
+
+def test_time_left_is_that_of_the_same_network():
+    some = runs(networks=["low", "medium"], seeds=[0, 1, 2])
+    tally = Tally(some, workers=2)
+    assert tally.remaining is None
+    low = [r for r in some if r.labels["network"] == "low"]
+    medium = [r for r in some if r.labels["network"] == "medium"]
+    tally.add(Outcome(low[0].identity, None, 10.0))
+    tally.add(Outcome(medium[0].identity, None, 40.0))
+    tally.add(Outcome(low[1].identity, "broken", 1.0))
+    assert (tally.done, tally.failed, len(tally.left)) == (2, 1, 3)
+    assert tally.remaining == pytest.approx((10 + 2 * 40) / 2)
+
+
+def test_a_killed_worker_is_replaced_and_the_run_goes_on_to_the_same_end():
+    long = merged(grid().set, {"trainer": {"max_steps": 60}, "checkpoint": {"every": 10}})
+    (whole,) = runs("whole", set=long)
+    assert attempt(whole).error is None
+    (run,) = runs(set=long)
+
+    class Killing(LocalEngine):
+        """Kill the first process as soon as its run has a checkpoint."""
+
+        kills = 0
+
+        def peer(self, number):
+            peer = super().peer(number)
+            if not self.kills:
+                self.kills += 1
+                import threading
+
+                def kill():
+                    while not (run.folder / "last.ckpt").exists():
+                        time.sleep(0.001)
+                    peer.kill()
+
+                threading.Thread(target=kill, daemon=True).start()
+            return peer
+
+    assert sweep([run], Killing(workers=1), retries=1) == 0
+    for name in ("restored.png", "curves.csv"):
+        assert (run.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on():
+    long = merged(grid().set, {"trainer": {"max_steps": 200}, "checkpoint": {"every": 1000}})
+    Path("grid.yaml").write_text(yaml.safe_dump(vars(grid(set=long))))
+    command = [sys.executable, "-m", "restoration", "sweep", "grid.yaml", "--output", "runs"]
+    (run,) = runs(set=long)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    while not list(run.folder.glob("events*")):
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert "Traceback" not in error
+    assert (run.folder / "last.ckpt").exists()
+    assert not run.finished
+    assert main(command[3:]) == 0
+    assert run.finished
+
+
+@pytest.mark.slow
+def test_both_engines_leave_equal_files():
+    pytest.importorskip("ray", reason="needs the extra [ray]")
+    Path("grid.yaml").write_text(yaml.safe_dump(vars(grid(losses=["mse", "sure"]))))
+    command = [sys.executable, "-m", "restoration", "sweep", "grid.yaml"]
+    for engine in ("local", "ray"):
+        done = subprocess.run(
+            [*command, "--output", engine, "--engine", engine],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=ENVIRONMENT,
+        )
+        assert done.returncode == 0, done.stderr
+    for run in runs("local", losses=["mse", "sure"]):
+        other = Path("ray") / run.folder.relative_to("local")
+        for name in ("restored.png", "curves.csv", "run.json"):
+            assert (run.folder / name).read_bytes() == (other / name).read_bytes()
+        results = [json.loads((f / "result.json").read_text()) for f in (run.folder, other)]
+        for result in results:
+            del result["seconds"]
+        assert results[0] == results[1]
