@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from restoration.errors import Interrupted, RestorationError, UsageError
 
-COMMANDS = ("restore", "fit", "sweep")
+COMMANDS = ("restore", "fit", "sweep", "report")
 
 HELP = """\
 usage: restoration COMMAND ...
@@ -20,6 +20,7 @@ commands:
   restore     make JPEG files better (what most people want)
   fit         optimise a network on one image, configured by YAML (the researcher's command)
   sweep       run a whole grid of images, qualities, networks and losses from one YAML
+  report      make tables and figures from what a sweep left
 
 options:
   --help      this text; "restoration restore --help" lists the options of restore
@@ -32,6 +33,7 @@ examples:
   restoration fit --config configs/base.yaml --config configs/net/low.yaml \\
       --config configs/loss/mse.yaml --data.image photo.jpg
   restoration sweep configs/sweep/smoke.yaml --output runs/
+  restoration report runs/ -o report/
 """
 
 
@@ -72,6 +74,10 @@ def run(command: str, arguments: list[str]) -> int:
         from restoration.experiments.sweep_command import main as sweep
 
         return sweep(arguments)
+    if command == "report":
+        from restoration.experiments.report_command import main as report
+
+        return report(arguments)
     from restoration.cli import fit  # imports torch and lightning: seconds
 
     fit(arguments)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from restoration.ciede2000 import ciede2000
 from restoration.jpeg.colour import rgb_to_ycbcr
 
 MS_SSIM_MINIMUM_SIDE = 176  # pixels: five scales of an 11-pixel window
@@ -81,7 +82,8 @@ Scores = dict[str, float | None]
 
 
 def scores(image: Tensor, truth: Tensor) -> Scores:
-    """Return "psnr", "ms_ssim" and "chroma_psnr" for a result file; None where not finite."""
-    metrics = (psnr, ms_ssim, chroma_psnr)
-    values = {metric.__name__: metric(image, truth).item() for metric in metrics}
+    """Return "psnr", "ms_ssim", "chroma_psnr", "ciede2000" of an image; None where not finite."""
+    metrics = (psnr, ms_ssim, chroma_psnr, ciede2000)
+    rounded = to_8bit(image)
+    values = {metric.__name__: metric(rounded, truth).item() for metric in metrics}
     return {name: value if math.isfinite(value) else None for name, value in values.items()}

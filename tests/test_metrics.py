@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio
 
+from restoration.ciede2000 import ciede2000
 from restoration.jpeg import compress, read_lossless, to_tensor
 from restoration.metrics import ms_ssim, psnr, scores, to_pixels
 
@@ -27,6 +29,7 @@ def test_scores_of_equal_and_of_small_images_are_numbers_or_none(photo):
         "psnr": None,
         "ms_ssim": pytest.approx(1.0),
         "chroma_psnr": None,
+        "ciede2000": 0.0,
     }
     small = truth[..., :64, :64]
     assert scores(small * 0.9, small)["ms_ssim"] is None
@@ -50,3 +53,13 @@ def test_kodak_jpegs_have_the_known_quality(kodak, quality, expected_psnr, expec
         values.append(scores(to_tensor(compress(clean, quality).pixels), to_tensor(clean)))
     assert np.mean([v["psnr"] for v in values]) == pytest.approx(expected_psnr, abs=0.001)
     assert np.mean([v["ms_ssim"] for v in values]) == pytest.approx(expected_ms_ssim, abs=0.0001)
+
+
+def test_ciede2000_is_that_of_scikit_image(photo):
+    generator = np.random.default_rng(0)
+    noisy = np.clip(photo + generator.normal(0, 25, photo.shape), 0, 255).round().astype(np.uint8)
+    noisy[:8] = generator.integers(0, 256, (8, *photo.shape[1:]))  # all hues
+    noisy[8:10] = 128  # greys have no hue
+    expected = deltaE_ciede2000(rgb2lab(photo), rgb2lab(noisy)).mean()
+    assert ciede2000(to_tensor(photo), to_tensor(noisy)).item() == pytest.approx(expected, rel=1e-3)
+    assert ciede2000(to_tensor(photo), to_tensor(photo)).item() == 0

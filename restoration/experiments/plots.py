@@ -1,0 +1,164 @@
+"""The report's figures, from curves and written images."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from restoration.errors import RestorationError
+from restoration.experiments.document import Figure
+from restoration.experiments.protocol import Cell, reported
+from restoration.experiments.results import Record
+from restoration.experiments.tables import name_of
+
+SETTLED = 50  # steps that leave the range of the axes to those after them
+
+
+def pyplot() -> Any:
+    """Import matplotlib without a screen.
+
+    Raises:
+        RestorationError: it is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise RestorationError(
+            'figures need matplotlib: pip install "restoration[figures]"'
+        ) from error
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    return plt
+
+
+def drawn(name: str, caption: str, figure: Any) -> Figure:
+    """Render a figure as PNG and SVG."""
+    files = {}
+    for form in ("png", "svg"):
+        file = io.BytesIO()
+        figure.savefig(file, format=form, dpi=110)
+        files[form] = file.getvalue()
+    pyplot().close(figure)
+    return Figure(name, caption, files["png"], files["svg"])
+
+
+def mean_curve(records: Sequence[Record], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Average a curve over runs, as far as all go."""
+    length = min(len(r.curves["step"]) for r in records)
+    steps = records[0].curves["step"][:length]
+    return steps, np.mean([r.curves[name][:length] for r in records], 0)
+
+
+def psnr_figure(network: str, quality: int, cells: Sequence[Cell]) -> Figure:
+    """PSNR against the step, mean over the images; average best epoch and blind stop marked."""
+    figure, axis = pyplot().subplots(figsize=(9, 4.6), layout="constrained")
+    for cell in cells:
+        name = "psnr" + reported(cell.configuration.loss)
+        steps, values = mean_curve(cell.records, name)
+        line = axis.plot(steps, values, label=name_of(cell.configuration), linewidth=1.1)[0]
+
+        def mark(step: float, marker: str, line: Any = line) -> None:
+            at = np.interp(step, line.get_xdata(), line.get_ydata())
+            axis.plot(step, at, marker, color=line.get_color(), markersize=8)
+
+        mark(cell.epoch, "*")
+        blind = [r.result["nearest_estimate"]["step"] for r in cell.records if has_blind(r)]
+        if len(blind) == len(cell.records):
+            mark(float(np.mean(blind)), "o")
+    jpeg = np.mean([r.result["jpeg"]["psnr"] for c in cells for r in c.records])
+    axis.axhline(jpeg, color="0.4", linestyle=":", label="JPEG")
+    axis.set(xlabel="step", ylabel="PSNR / dB", ylim=(jpeg - 7, None))
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8, ncols=2)
+    caption = (
+        f"PSNR per step, {network} network, quality {quality}, mean over the images. Star: average "
+        "best epoch (oracle). Circle: nearest to the estimate (blind)."
+    )
+    return drawn(f"psnr_{network}_q{quality}", caption, figure)
+
+
+def has_blind(record: Record) -> bool:
+    """Whether the run watched the distance to the estimate."""
+    return record.result.get("nearest_estimate") is not None
+
+
+def figure_3(records: Sequence[Record]) -> Figure | None:
+    """The paper's figure 3: loss, NMSE and divergence per step, of MSE and SURE."""
+    some = [r for r in records if r.configuration.loss in ("mse", "sure")]
+    first = {r.configuration.loss: r for r in reversed(some)}
+    if len(first) < 2:
+        return None
+    figure, axes = pyplot().subplots(1, 3, figsize=(13, 3.6), layout="constrained")
+    for axis, column in zip(axes, ("loss", "nmse", "divergence"), strict=True):
+        for name, record in sorted(first.items()):
+            values = record.curves.get(column)
+            if values is not None:
+                late = record.curves["step"] > SETTLED
+                axis.plot(record.curves["step"][late], values[late], label=name, linewidth=0.8)
+        axis.set(title="NMSE" if column == "nmse" else column, xlabel="step")
+        axis.grid(alpha=0.3)
+    axes[0].legend()
+    record = first["sure"]
+    caption = (
+        f"Loss, NMSE and divergence per step of {record.image}, quality "
+        f"{record.configuration.quality}, MSE and SURE, after the first {SETTLED} steps."
+    )
+    return drawn("figure3", caption, figure)
+
+
+def figure_4(record: Record) -> Figure | None:
+    """The paper's figure 4: histograms of original, JPEG and output, and the model of the JPEG."""
+    from restoration.data import centre_crop
+    from restoration.jpeg import compress, read_lossless, to_tensor
+    from restoration.losses.source import Gaussian
+
+    source, written = Path(record.result["image"]), record.folder / "restored.png"
+    if not (source.exists() and written.exists()):
+        return None
+    clean = read_lossless(source)
+    if clean.shape[-1] != 3:
+        return None
+    width, height = record.result["size"]
+    if clean.shape[:2] != (height, width):
+        clean = centre_crop(clean, width, source)
+    jpeg = compress(clean, record.configuration.quality)
+    with Image.open(written) as image:
+        output = np.array(image)
+    model = Gaussian()(to_tensor(jpeg.pixels)).squeeze(0)
+    figure, axes = pyplot().subplots(1, 3, figsize=(13, 3.6), layout="constrained")
+    for c, (axis, colour) in enumerate(zip(axes, ("red", "green", "blue"), strict=True)):
+        for name, pixels in (("original", clean), ("JPEG", jpeg.pixels), ("output", output)):
+            counts = np.bincount(pixels[..., c].ravel(), minlength=256) / pixels[..., c].size
+            axis.plot(counts, label=name, linewidth=0.8)
+        axis.plot(model[c], "k--", label="model Q", linewidth=0.8)
+        axis.set(title=colour, xlabel="level")
+    axes[0].legend()
+    caption = (
+        f"Channel histograms of {record.image}, quality {record.configuration.quality}, "
+        f"{name_of(record.configuration)}: original, JPEG, output and the Gaussian model."
+    )
+    return drawn("figure4", caption, figure)
+
+
+def panels(record: Record) -> Figure | None:
+    """Figures 1 and 5: the run's own sheet, JPEG | restored | original."""
+    sheet = record.folder / "comparison.png"
+    if not sheet.exists():
+        return None
+    quality = record.configuration.quality
+    scores = ", ".join(
+        f"{label} {record.result[key]['psnr']:.2f} dB / {record.result[key]['ms_ssim'] or 0:.4f}"
+        for label, key in (("JPEG", "jpeg"), ("restored", "projected"))
+        if record.result.get(key)
+    )
+    caption = (
+        f"{record.image}, quality {quality}, {record.configuration.network} network, "
+        f"{name_of(record.configuration)}: {scores} (PSNR / MS-SSIM)."
+    )
+    return Figure(f"panels_{record.image}_q{quality}", caption, sheet.read_bytes())

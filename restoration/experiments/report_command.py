@@ -1,0 +1,123 @@
+"""``restoration report``: tables and figures from what a sweep left."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from restoration.arguments import Parser
+from restoration.errors import RestorationError
+from restoration.experiments import plots, tables
+from restoration.experiments.document import Document, Figure
+from restoration.experiments.protocol import better_weights, cells_of
+from restoration.experiments.results import Record, read_records
+
+
+def parser() -> Parser:
+    """Describe the command's options."""
+    p = Parser(
+        "restoration report",
+        "Make tables and figures from the runs of a sweep: report.html, report.md, CSV, PNG, SVG.",
+    )
+    p.add_argument("runs", type=Path, help="folder that a sweep wrote")
+    p.add_argument("-o", "--output", type=Path, required=True, help="folder of the report")
+    return p
+
+
+def report(records: Sequence[Record], missing: Sequence[str]) -> Document:
+    """Build the report.
+
+    Args:
+        records: finished runs.
+        missing: a line for each run that is not.
+    """
+    cells = cells_of(records)
+    best = better_weights(cells)
+    document = Document("JPEG restoration without ground truth: results")
+    document.parts.append(tables.coverage(records))
+    if missing:
+        document.parts.append(
+            f"{len(missing)} runs are missing, and their cells rest on fewer runs or are empty: "
+            + "; ".join(missing[:10])
+            + ("; ..." if len(missing) > 10 else "")
+        )
+    document.add("Table 3: the JPEGs", tables.table_3(records))
+    document.add(
+        "Tables 1 and 2: the paper's protocol",
+        "Every image at the average best epoch of its configuration, which takes the truth (an "
+        "oracle), and the better lambda of each cell. Smoothed outputs where the loss has MSE, raw "
+        "ones with SURE. The paper's values are means over 24 whole Kodak images: other images, "
+        "crops or fewer steps are another experiment, and only differences between cells compare.",
+    )
+    readings = {c.reading for c in cells}
+    for reading in sorted(readings, key=str):
+        for skips in sorted({c.skips for c in cells}, reverse=True):
+            if reading is None or any(c.reading == reading and c.skips == skips for c in cells):
+                document.parts.append(
+                    f"Skip connections {'on' if skips else 'off'}, combined losses in the reading: "
+                    f"{reading or 'default'}."
+                )
+                document.parts.append(tables.table_1(best, skips, reading))
+    document.add(
+        "What can be had blind",
+        "Mean PSNR in dB of outputs that no truth chose, beside the oracle's. MS-SSIM, chroma PSNR "
+        "and CIEDE2000 are those of the projected image, which is the result of a run.",
+        tables.blind_table(cells),
+    )
+    document.add(
+        "Rules that stop without the truth",
+        "Gap in dB between the best step of each image and the step that a rule chose: mean, worst "
+        "image, mean step. Last step: the fixed number of steps.",
+        tables.rule_table(cells),
+    )
+    document.add(
+        "The paper's claims",
+        "Differences between runs that are equal in all else, at average best epochs; 95 % "
+        "confidence intervals by the bootstrap over runs.",
+        tables.claims(cells, best),
+        tables.beats_jpeg(best),
+    )
+    document.add("Figures", *figures(records, cells, best))
+    return document
+
+
+def figures(records: Sequence[Record], cells: tables.Cells, best: tables.Cells) -> list[Figure]:
+    """Draw what the runs allow."""
+    drawn: list[Figure | None] = []
+    with_skips = [cell for c, cell in best.items() if c.skips] or list(best.values())
+    kinds = sorted({(c.configuration.network, c.configuration.quality) for c in with_skips})
+    for network, quality in kinds:
+        some = [
+            c
+            for c in with_skips
+            if (c.configuration.network, c.configuration.quality) == (network, quality)
+        ]
+        drawn.append(plots.psnr_figure(network, quality, some))
+    drawn.append(plots.figure_3(records))
+    plain = [r for r in records if r.configuration.loss == "mse" and r.configuration.skips]
+    combined = [r for r in records if r.configuration.loss == "kl_q_mse"]
+    drawn.append(plots.figure_4((combined or plain or list(records))[0]))
+    first = [r for r in plain or records if r.image == (plain or list(records))[0].image]
+    sheets = {(r.configuration.network, r.configuration.quality): r for r in reversed(first)}
+    drawn += [plots.panels(record) for _, record in sorted(sheets.items())]
+    return [figure for figure in drawn if figure is not None]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run ``restoration report``; return 0.
+
+    Raises:
+        RestorationError: there are no runs, or the report cannot be written.
+        SystemExit: wrong usage (2), or help was asked for (0).
+    """
+    options = parser().parse_args(arguments)
+    records, missing = read_records(options.runs)
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RestorationError(f"cannot write to {options.output}: {error.strerror}") from error
+    report(records, missing).write(options.output)
+    print(f"{len(records)} runs, {len(missing)} missing", file=sys.stderr)
+    print(options.output / "report.html")
+    return 0

@@ -1,0 +1,107 @@
+"""What the runs of a sweep left: labels, results, curves."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from restoration.errors import RestorationError
+from restoration.experiments.running import FAILED, RUN
+
+Curves = dict[str, NDArray[np.float64]]
+
+
+class Configuration(NamedTuple):
+    """All that is equal among the runs that one cell of a table averages: all but image and seed.
+
+    Attributes:
+        quality: of the JPEG.
+        network: name of its YAML.
+        skips: whether skip connections are on.
+        loss: name of its YAML.
+        weight: lambda, None for a plain loss.
+        reading: of the combined losses, None for the default.
+    """
+
+    quality: int
+    network: str
+    skips: bool
+    loss: str
+    weight: float | None
+    reading: str | None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One finished run.
+
+    Attributes:
+        image: name of the image.
+        seed: of all randomness.
+        configuration: all else.
+        result: content of ``result.json``.
+        curves: columns of ``curves.csv``; NaN where nothing was measured.
+        folder: of the run.
+    """
+
+    image: str
+    seed: int
+    configuration: Configuration
+    result: dict[str, Any]
+    curves: Curves
+    folder: Path
+
+
+def read_curves(path: Path) -> Curves:
+    """Read ``curves.csv``."""
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        return {}
+    return {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
+
+
+def reason(failed: Path) -> str:
+    """Tell why a run has no result."""
+    return json.loads(failed.read_text())["error"] if failed.exists() else "unfinished"
+
+
+def read_records(folder: Path) -> tuple[list[Record], list[str]]:
+    """Read all runs of a sweep under a folder.
+
+    Returns:
+        Finished runs, in order of their folders, and a line for each one that is not.
+
+    Raises:
+        RestorationError: there are none, or a file is damaged.
+    """
+    records, missing = [], []
+    for head in sorted(folder.rglob(RUN)):
+        try:
+            labels = json.loads(head.read_text())["labels"]
+            if not (head.parent / "result.json").exists():
+                failed = head.parent / FAILED
+                reason = (
+                    json.loads(failed.read_text())["error"] if failed.exists() else "unfinished"
+                )
+                missing.append(f"{head.parent}: {reason}")
+                continue
+            image, seed = labels.pop("image"), labels.pop("seed")
+            result = json.loads((head.parent / "result.json").read_text())
+            curves = read_curves(head.parent / "curves.csv")
+            configuration = Configuration(**labels)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RestorationError(f"{head.parent}: damaged ({error}); delete it") from error
+        if result["jpeg"] is not None and "psnr" in curves:
+            records.append(Record(image, seed, configuration, result, curves, head.parent))
+        else:
+            missing.append(f"{head.parent}: measured nothing")
+    if not records:
+        raise RestorationError(f"no finished runs of a sweep in {folder}")
+    return records, missing
