@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from restoration.errors import Interrupted, RestorationError, UsageError
 
-COMMANDS = ("restore", "fit", "sweep", "report")
+COMMANDS = ("restore", "fit", "sweep", "report", "kodak")
 
 HELP = """\
 usage: restoration COMMAND ...
@@ -21,6 +21,7 @@ commands:
   fit         optimise a network on one image, configured by YAML (the researcher's command)
   sweep       run a whole grid of images, qualities, networks and losses from one YAML
   report      make tables and figures from what a sweep left
+  kodak       fetch the 24 images of the paper's experiment
 
 options:
   --help      this text; "restoration restore --help" lists the options of restore
@@ -74,6 +75,10 @@ def run(command: str, arguments: list[str]) -> int:
         from restoration.experiments.sweep_command import main as sweep
 
         return sweep(arguments)
+    if command == "kodak":
+        from restoration.experiments.kodak_command import main as kodak
+
+        return kodak(arguments)
     if command == "report":
         from restoration.experiments.report_command import main as report
 

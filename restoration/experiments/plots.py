@@ -73,7 +73,8 @@ def psnr_figure(network: str, quality: int, cells: Sequence[Cell]) -> Figure:
             mark(float(np.mean(blind)), "o")
     jpeg = np.mean([r.result["jpeg"]["psnr"] for c in cells for r in c.records])
     axis.axhline(jpeg, color="0.4", linestyle=":", label="JPEG")
-    axis.set(xlabel="step", ylabel="PSNR / dB", ylim=(jpeg - 7, None))
+    highest = max(float(line.get_ydata().max()) for line in axis.lines[:-1])
+    axis.set(xlabel="step", ylabel="PSNR / dB", ylim=(min(jpeg - 7, highest - 4), None))
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8, ncols=2)
     caption = (
@@ -99,7 +100,7 @@ def figure_3(records: Sequence[Record]) -> Figure | None:
         for name, record in sorted(first.items()):
             values = record.curves.get(column)
             if values is not None:
-                late = record.curves["step"] > SETTLED
+                late = record.curves["step"] > min(SETTLED, record.curves["step"][-1] / 4)
                 axis.plot(record.curves["step"][late], values[late], label=name, linewidth=0.8)
         axis.set(title="NMSE" if column == "nmse" else column, xlabel="step")
         axis.grid(alpha=0.3)
@@ -107,7 +108,7 @@ def figure_3(records: Sequence[Record]) -> Figure | None:
     record = first["sure"]
     caption = (
         f"Loss, NMSE and divergence per step of {record.image}, quality "
-        f"{record.configuration.quality}, MSE and SURE, after the first {SETTLED} steps."
+        f"{record.configuration.quality}, MSE and SURE, once settled."
     )
     return drawn("figure3", caption, figure)
 
