@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
 from itertools import pairwise
@@ -24,6 +23,7 @@ from restoration.callbacks.curves import Curves
 from restoration.data import SingleImage
 from restoration.errors import RestorationError
 from restoration.files import find
+from restoration.independent import IndependentStrategy, local_rank
 from restoration.quiet import quiet
 from restoration.task import RestorationTask
 
@@ -78,6 +78,15 @@ class FitCLI(LightningCLI):
         self.datamodule.setup("fit")
         options, given = self.config[self.subcommand], self.config_init[self.subcommand].trainer
         check_trainer(options.trainer)
+        several = self.datamodule.several
+        if several:
+            if str(options.trainer.devices) != str(several):
+                raise RestorationError(
+                    f"{several} images need as many devices: --trainer.devices {several}"
+                )
+            if options.folder:
+                raise RestorationError("--folder is that of one image; there are several")
+            kwargs["strategy"] = IndependentStrategy()
         if options.folder:
             self.folder = Path(options.folder)
         else:
@@ -85,7 +94,8 @@ class FitCLI(LightningCLI):
             name = options.name or self.datamodule.run_name
             self._dump_config()
             resumed = self.config_dump if options.ckpt_path == "last" else {}
-            self.folder = runs / name / run_version(runs / name, resumed)
+            claims = bool(several) or local_rank() == 0
+            self.folder = runs / name / run_version(runs / name, resumed, claims)
         kwargs["default_root_dir"] = str(self.folder)  # where a run without logger lands
         if given.logger in (None, True):
             kwargs["logger"] = TensorBoardLogger(
@@ -141,16 +151,16 @@ def check_trainer(options: Namespace) -> None:
         )
 
 
-def run_version(folder: Path, resumed: dict[str, Any]) -> str:
+def run_version(folder: Path, resumed: dict[str, Any], claims: bool) -> str:
     """Claim the next free ``version_N`` in ``folder``, or name the run to go on with.
 
     That is the latest one of the same image, network, loss, optimiser, seed and smoothing, whose
-    ``config.yaml`` says so. Only the first process of a distributed run claims; the others are told
-    its directory.
+    ``config.yaml`` says so.
 
     Args:
         folder: of the image's runs.
         resumed: the configuration to go on with, or {} for a new run.
+        claims: whether this process may; the others of a distributed run are told its directory.
 
     Raises:
         RestorationError: the folder cannot be written.
@@ -163,7 +173,7 @@ def run_version(folder: Path, resumed: dict[str, Any]) -> str:
             config = runs[number] / "config.yaml"
             if resumed and config.exists() and same_run(config, resumed):
                 return f"version_{number}"
-        if os.environ.get("LOCAL_RANK", "0") != "0":
+        if not claims:
             return f"version_{max(latest, 0)}"
         while True:
             latest += 1

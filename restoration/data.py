@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from restoration.errors import RestorationError
 from restoration.files import find
+from restoration.independent import local_rank
 from restoration.inputs import NetworkInput, Noise
 from restoration.jpeg import (
     CompressedImage,
@@ -133,7 +134,8 @@ class SingleImage(OneImage):
 
     Args:
         image: a JPEG, restored as it is; or, with ``quality``, a lossless image, which is
-            compressed in memory and serves as the truth.
+            compressed in memory and serves as the truth. Several images are optimised on a device
+            each: give as many ``--trainer.devices``.
         quality: JPEG quality, 1 to 100, at which a lossless image is compressed.
         truth: the clean image of a JPEG, for measuring only. No loss, stop or recipe sees it.
         crop: side of a centred square cut from a lossless image before it is compressed.
@@ -144,7 +146,7 @@ class SingleImage(OneImage):
 
     def __init__(
         self,
-        image: str,
+        image: str | list[str],
         quality: int | None = None,
         truth: str | None = None,
         crop: int | None = None,
@@ -152,7 +154,9 @@ class SingleImage(OneImage):
         steps_per_epoch: int = 100,
     ) -> None:
         super().__init__(input, steps_per_epoch)
-        self.image = find(image)
+        images = [image] if isinstance(image, str) else image
+        self.several = len(images) if len(images) > 1 else None
+        self.image = find(images[local_rank() % len(images)])
         self.quality = quality
         self.truth_path = None if truth is None else find(truth)
         self.crop = crop

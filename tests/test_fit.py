@@ -303,6 +303,44 @@ def test_two_devices_share_one_image(tmp_path):
     assert two[-1]["step"] == "12"
 
 
+@pytest.mark.slow
+def test_two_devices_take_an_image_each_and_exchange_nothing(tmp_path, photo):
+    script = Path(sys.executable).with_name("restoration")
+    Image.fromarray(photo[:64, :64]).save("a.png")
+    Image.fromarray(photo[64:128, :64]).save("b.png")
+    basis = ["fit", "--config", "configs/base.yaml", "--config", "configs/net/low.yaml"]
+    basis += ["--config", "configs/loss/mse.yaml", "--data.quality", "10", "--data.image"]
+    arguments = ["--trainer.max_steps", "12", "--trainer.accelerator", "cpu"]
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    both = [*arguments, "--trainer.devices", "2"]
+    done = subprocess.run(
+        [script, *basis, "[a.png, b.png]", *both], check=False, capture_output=True, env=one_thread
+    )
+    assert done.returncode == 0, done.stderr
+    for name in "ab":
+        alone = [*arguments, "--name", f"{name}-alone"]
+        command = [script, *basis, f"{name}.png", *alone]
+        subprocess.run(command, check=True, capture_output=True, env=one_thread)
+        one, other = (
+            tmp_path / "lightning_logs" / n / "version_0" for n in (f"{name}-q10", f"{name}-alone")
+        )
+        for file in ("restored.png", "curves.csv"):
+            assert (one / file).read_bytes() == (other / file).read_bytes()
+        assert (one / "last.ckpt").exists()
+        assert list(one.glob("events*"))
+    failed = subprocess.run(
+        [script, *basis, "[a.png, missing.png]", *both],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=one_thread,
+    )
+    assert failed.returncode == 1
+    assert "missing.png" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert main([*basis, "[a.png, b.png]", *arguments]) == 1
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_missing_gpu_is_one_line_and_exit_code_1(capsys):
     assert main([*SMALL, "--trainer.accelerator", "gpu"]) == 1
