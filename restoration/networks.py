@@ -7,66 +7,9 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 
 from restoration.errors import RestorationError
-
-
-def reflect(x: Tensor, pad: int) -> Tensor:
-    """Pad the last two axes of ``x`` by ``pad`` on every side, mirrored about the border pixels.
-
-    Equal to ``F.pad(mode="reflect")`` bit for bit, gradients included, but built from slices:
-    faster on CPU, and deterministic on CUDA, where the backward of the built-in is not.
-    """
-    x = torch.cat([x[..., 1 : pad + 1].flip(-1), x, x[..., -pad - 1 : -1].flip(-1)], -1)
-    return torch.cat([x[..., 1 : pad + 1, :].flip(-2), x, x[..., -pad - 1 : -1, :].flip(-2)], -2)
-
-
-def mirror_indices(
-    size: int, before: int, after: int, device: torch.device | None = None
-) -> Tensor:
-    """Index a mirrored axis: ``size`` samples, ``before`` + ``after`` mirrored ones around them.
-
-    Unlike ``F.pad`` the mirror repeats as often as needed, so an axis may grow past twice its size.
-    Source position: p = i mod 2 (size - 1), reflected to 2 (size - 1) - p where p >= size.
-    """
-    period = max(2 * (size - 1), 1)
-    position = torch.arange(-before, size + after, device=device) % period
-    return torch.minimum(position, (period - position) % period) if size > 1 else position * 0
-
-
-class ConvBlock(nn.Sequential):
-    """Reflection-padded convolution, batch norm, LeakyReLU(0.2)."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
-        super().__init__(
-            nn.Conv2d(inputs, outputs, kernel, stride), BatchNorm(outputs), nn.LeakyReLU(0.2)
-        )
-        self.pad = kernel // 2
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
-        return super().forward(reflect(x, self.pad) if self.pad else x)
-
-
-class BatchNorm(nn.BatchNorm2d):
-    """Batch norm that uses the statistics of the batch at hand always, in eval mode too.
-
-    The network is optimised as that function; running statistics would make it another one.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, track_running_stats=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> the same, each channel of mean bias and standard deviation weight."""
-        if forward_ad.unpack_dual(x).tangent is None:
-            return super().forward(x)
-        # Written out under forward-mode differentiation: the gradient of the built-in's forward
-        # derivative is wrong in torch 2.14 (it takes the statistics for constants).
-        centred = x - x.mean((0, 2, 3), keepdim=True)
-        scale = self.weight * torch.rsqrt(centred.square().mean((0, 2, 3)) + self.eps)
-        return centred * scale.view(-1, 1, 1) + self.bias.view(-1, 1, 1)
+from restoration.layers import BatchNorm, Conv, ConvBlock, mirror_indices, upsample
 
 
 class Level(nn.Module):
@@ -92,10 +35,7 @@ class Level(nn.Module):
         y = self.down(x)  # (N, filters, H/2, W/2)
         if self.deeper is not None:
             y = self.deeper(y)
-        if self.nearest:
-            y = F.interpolate(y, scale_factor=2, mode="nearest")
-        else:
-            y = F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=False)
+        y = F.interpolate(y, scale_factor=2, mode="nearest") if self.nearest else upsample(y)
         if self.skip is not None:
             y = torch.cat([self.skip(x), y], 1)  # unequal sizes are an error, never cropped
         return self.up(self.norm(y))
@@ -152,7 +92,7 @@ class Hourglass(nn.Module):
             inputs = filters[i - 1] if i else input_depth
             level = Level(inputs, filters[i], skips[i], level, nearest=i < nearest_levels)
         self.level = level
-        self.head = nn.Conv2d(filters[0], output_channels, 1)
+        self.head = Conv(filters[0], output_channels, 1)
 
     def extra_repr(self) -> str:
         """Return the settings, for the result file."""

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from restoration.errors import RestorationError
-from restoration.networks import Hourglass, mirror_indices, reflect
+from restoration.layers import Conv, mirror_indices, reflect, upsample
+from restoration.networks import Hourglass
 
 LOW = {"filters": [8, 16, 32, 64, 128], "skips": [0, 0, 0, 4, 4]}
 MEDIUM = {"filters": [8, 16, 32, 64, 128, 256], "skips": [6, 6, 4, 4, 6, 6]}
@@ -147,3 +148,31 @@ def test_input_depth_and_output_channels_are_free():
 def test_lists_of_unequal_length_are_refused():
     with pytest.raises(RestorationError, match="5 filters, 2 skips"):
         Hourglass(filters=[8, 16, 32, 64, 128], skips=[4, 4])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (4, 3), (16, 24)])
+def test_upsampling_equals_pytorchs_with_gradients(size):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, *size, generator=generator, dtype=torch.float64, requires_grad=True)
+    y = x.detach().clone().requires_grad_()
+    mine = upsample(x)
+    theirs = F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=False)
+    assert torch.equal(mine, theirs)
+    weights = torch.randn(mine.shape, generator=generator, dtype=torch.float64)
+    for image in (mine, theirs):
+        (image * weights).sum().backward()
+    torch.testing.assert_close(x.grad, y.grad)
+
+
+def test_a_1x1_convolution_equals_pytorchs_with_gradients():
+    torch.manual_seed(0)
+    mine, theirs = Conv(5, 7, 1).double(), torch.nn.Conv2d(5, 7, 1).double()
+    theirs.load_state_dict(mine.state_dict())
+    x = torch.randn(2, 5, 6, 9, dtype=torch.float64, requires_grad=True)
+    y = x.detach().clone().requires_grad_()
+    torch.testing.assert_close(mine(x), theirs(y))
+    for net, image in ((mine, x), (theirs, y)):
+        net(image).square().sum().backward()
+    torch.testing.assert_close(x.grad, y.grad)
+    for a, b in zip(mine.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad)

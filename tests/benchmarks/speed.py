@@ -1,0 +1,271 @@
+"""A step of the plain loop, as published code of the deep image prior does it, against ours.
+
+python tests/benchmarks/speed.py RESULTS.json [--sizes 256x256 768x512] [--networks low medium high]
+python tests/benchmarks/speed.py table RESULTS.json
+
+The plain loop is written here: a module per layer with reflection padding and upsampling modules,
+Adam as it comes, the noise saved and copied, and at every step the output on the host for the
+moving average and the PSNR. It has our network's very weights, so both optimise the same function.
+Plain loop, bare loop (network, loss, Adam) and ``fit`` (all callbacks at their defaults) are timed
+in turns in one process, so that whatever else the machine does hits all alike; medians are told.
+Peak memory is that of a process of its own for each.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from torch import nn
+
+from restoration.data import SingleImage
+from restoration.files import find, write_atomically
+from restoration.networks import Hourglass, Level
+
+sys.path.insert(0, str(Path(__file__).parent))
+from cost import clean_image, peak_mib
+
+ROUNDS = {"low": 12, "medium": 8, "high": 2}
+
+
+def plain_block(inputs, outputs, kernel, stride=1):
+    return [
+        nn.ReflectionPad2d(kernel // 2),
+        nn.Conv2d(inputs, outputs, kernel, stride),
+        nn.BatchNorm2d(outputs),
+        nn.LeakyReLU(0.2),
+    ]
+
+
+class Concat(nn.Module):
+    def __init__(self, *branches):
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x):
+        # evaluated from the last on, as our network does: so the order of calls is the same
+        parts = [branch(x) for branch in reversed(self.branches)]
+        return torch.cat(parts[::-1], 1)
+
+
+def plain_level(level: Level, inputs: int) -> nn.Sequential:
+    filters = level.filters
+    inside = [*plain_block(inputs, filters, 3, 2), *plain_block(filters, filters, 3)]
+    if level.deeper is not None:
+        inside.append(plain_level(level.deeper, filters))
+    mode = "nearest" if level.nearest else "bilinear"
+    inside.append(nn.Upsample(scale_factor=2, mode=mode))
+    body = nn.Sequential(*inside)
+    skip = level.skip[0].out_channels if level.skip is not None else 0
+    joined = level.norm.num_features
+    first = Concat(nn.Sequential(*plain_block(inputs, skip, 1)), body) if skip else body
+    return nn.Sequential(
+        first,
+        nn.BatchNorm2d(joined),
+        *plain_block(joined, filters, 3),
+        *plain_block(filters, filters, 1),
+    )
+
+
+def plain_network(ours: Hourglass, depth: int) -> nn.Sequential:
+    """The same function as a module per layer, with the same weights."""
+    head = nn.Conv2d(*reversed(ours.head.weight.shape[:2]), 1)
+    net = nn.Sequential(plain_level(ours.level, depth), head, nn.Sigmoid())
+    for theirs, own in zip(ordered(net), ordered(ours), strict=True):
+        theirs.load_state_dict(own.state_dict(), strict=False)
+    return net
+
+
+def ordered(net: nn.Module) -> list[nn.Module]:
+    """Convolutions and norms in the order in which a forward pass calls them."""
+    calls = []
+    hooks = [
+        m.register_forward_hook(lambda module, *_: calls.append(module))
+        for m in net.modules()
+        if isinstance(m, nn.Conv2d | nn.BatchNorm2d)
+    ]
+    depth = next(m for m in net.modules() if isinstance(m, nn.Conv2d)).in_channels
+    with torch.no_grad():
+        net(torch.rand(1, depth, 512, 512, generator=torch.Generator().manual_seed(0)))
+    for hook in hooks:
+        hook.remove()
+    return calls
+
+
+def network(name: str) -> Hourglass:
+    options = yaml.safe_load(find(f"configs/net/{name}.yaml").read_text())["model"]["net"]
+    torch.manual_seed(0)
+    return Hourglass(3, 3, **options["init_args"])
+
+
+def plain_stepper(net, batch, truth):
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+    loss_function = nn.MSELoss()
+    saved, noise = batch.z.detach().clone(), batch.z.detach().clone()
+    state = {"average": None, "psnr": []}
+    original = truth[0].numpy()
+
+    def step():
+        optimizer.zero_grad()
+        output = net(saved + noise.normal_() / 30)
+        if state["average"] is None:
+            state["average"] = output.detach()
+        else:
+            state["average"] = state["average"] * 0.99 + output.detach() * 0.01
+        loss = loss_function(output, batch.target)
+        loss.backward()
+        picture = np.clip(state["average"].cpu().numpy()[0], 0, 1)
+        state["psnr"].append(-10 * np.log10(((picture - original) ** 2).mean()))
+        loss.item()
+        optimizer.step()
+
+    return step
+
+
+def bare_stepper(net, batch):
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01, fused=True)
+    generator = torch.Generator().manual_seed(0)
+
+    def step():
+        optimizer.zero_grad()
+        noise = torch.randn(batch.z.shape, generator=generator).div_(30).add_(batch.z)
+        nn.functional.mse_loss(net(noise), batch.target).backward()
+        optimizer.step()
+
+    return step
+
+
+def timed(step) -> float:
+    began = time.perf_counter()
+    step()
+    return time.perf_counter() - began
+
+
+def fit_seconds(image: Path, name: str, steps: int) -> float:
+    """Seconds per step of ``restoration fit``, from the result file."""
+    from restoration.__main__ import main
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        arguments = ["--config", "configs/base.yaml", "--config", f"configs/net/{name}.yaml"]
+        arguments += ["--config", "configs/loss/mse.yaml", "--data.image", str(image)]
+        arguments += ["--data.quality", "10", "--trainer.max_steps", str(steps)]
+        code = main(["fit", *arguments, "--folder", folder])
+        assert code == 0
+        result = json.loads((Path(folder) / "result.json").read_text())
+    return result["seconds"] / result["steps"]
+
+
+def measure(name: str, size: tuple[int, int], data: SingleImage, image: Path, fits: bool) -> dict:
+    ours = network(name)
+    plain = plain_network(ours, 3)
+    with torch.no_grad():
+        difference = (plain(data.batch.z) - ours(data.batch.z)).abs().max().item()
+    assert difference < 1e-4, difference
+    steps = {
+        "plain": plain_stepper(plain, data.batch, data.truth),
+        "bare": bare_stepper(ours, data.batch),
+    }
+    times = {key: [] for key in steps}
+    for turn in range(ROUNDS[name] + 1):
+        for key, step in steps.items():
+            seconds = timed(step)
+            if turn:
+                times[key].append(seconds)
+    row = {key: statistics.median(values) for key, values in times.items()}
+    if fits:
+        before = row["bare"]
+        row["fit"] = fit_seconds(image, name, 10 * ROUNDS[name])
+        after = statistics.median(timed(steps["bare"]) for _ in range(ROUNDS[name]))
+        row["bare around fit"] = (before + after) / 2
+    for key in ("plain", "bare"):
+        command = [sys.executable, __file__, "memory", key, name, "x".join(map(str, size))]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        row[f"{key} MiB"] = float(output)
+    return {"network": name, "size": list(size), "threads": torch.get_num_threads(), **row}
+
+
+def prepared(folder: Path, size: tuple[int, int]) -> tuple[SingleImage, Path]:
+    image = clean_image(folder, size)
+    torch.manual_seed(0)
+    data = SingleImage(str(image), quality=10)
+    data.setup("fit")
+    return data, image
+
+
+def memory(kind: str, name: str, size: tuple[int, int]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        data, _ = prepared(Path(folder), size)
+        net = network(name)
+        if kind == "plain":
+            step = plain_stepper(plain_network(net, 3), data.batch, data.truth)
+        else:
+            step = bare_stepper(net, data.batch)
+        for _ in range(3):
+            step()
+    print(peak_mib())
+
+
+def table(file: Path) -> None:
+    print("| network | size | plain s/step | bare | plain/bare | plain/fit | memory bare/plain |")
+    print("|---|---|---|---|---|---|---|")
+    for r in json.loads(file.read_text()):
+        # the machine's pace while fit ran was that of the bare loop around it
+        fit = r["plain"] / r["bare"] * r["bare around fit"] / r["fit"] if "fit" in r else None
+        cells = [
+            r["network"],
+            "x".join(map(str, r["size"])),
+            f"{r['plain']:.3f}",
+            f"{r['bare']:.3f}",
+            f"{r['plain'] / r['bare']:.2f}",
+            "" if fit is None else f"{fit:.2f}",
+            f"{r['bare MiB'] / r['plain MiB']:.2f}",
+        ]
+        print("| " + " | ".join(cells) + " |")
+
+
+def parsed(size: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)x(\d+)", size)
+    assert match
+    return int(match[1]), int(match[2])
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["memory"]:
+        memory(sys.argv[2], sys.argv[3], parsed(sys.argv[4]))
+        return
+    if sys.argv[1:2] == ["table"]:
+        table(Path(sys.argv[2]))
+        return
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--sizes", nargs="+", type=parsed, default=[(256, 256), (768, 512)])
+    parser.add_argument("--networks", nargs="+", default=["low", "medium", "high"])
+    parser.add_argument("--fit", action="store_true", help="time fit too")
+    options = parser.parse_args()
+    rows, destination = [], options.results.resolve()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for size in options.sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            data, image = prepared(Path(folder), size)
+            for name in options.networks:
+                rows.append(measure(name, size, data, image, options.fit))
+                print(rows[-1], flush=True)
+                write_atomically(destination, (json.dumps(rows, indent=1) + "\n").encode())
+    table(destination)
+
+
+if __name__ == "__main__":
+    main()
