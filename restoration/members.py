@@ -63,9 +63,12 @@ class Worker:
                 self.peer.send(member)
                 output = None
                 while output is None:
-                    steps, output = self.peer.receive()
+                    reply = self.peer.receive()
+                    if isinstance(reply, RestorationError):
+                        raise reply
+                    steps, output = reply
                     self.messages.put((number, steps, output))
-        except (OSError, EOFError, pickle.UnpicklingError) as error:
+        except (OSError, EOFError, pickle.UnpicklingError, RestorationError) as error:
             self.messages.put(error)
 
     def stop(self) -> None:
@@ -103,7 +106,7 @@ def optimise_all(
         Per member the moving average of its outputs, (1, C, H, W) in [0, 1].
 
     Raises:
-        RestorationError: a process failed; what it had to say is on stderr.
+        RestorationError: a network failed, or its process was killed.
     """
     number = min(len(members), cores(), MOST_WORKERS)
     if any(m.device == "cuda" for m in members):
@@ -118,6 +121,8 @@ def optimise_all(
             workers[-1].run(todo)
         while len(outputs) < len(members):
             message = messages.get()
+            if isinstance(message, RestorationError):
+                raise message
             if isinstance(message, Exception):
                 raise RestorationError("a process that optimised a network failed or was killed")
             index, steps, output = message

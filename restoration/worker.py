@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from restoration.callbacks import OutputSmoothing
 from restoration.data import LoadedImage
+from restoration.errors import RestorationError
 from restoration.inputs import EstimateAndNoise
 from restoration.losses import QuantisationError
 from restoration.members import Member
@@ -76,8 +77,12 @@ def main() -> None:
     """Serve members from standard input until it ends or nobody listens."""
     answer = answers()
     for member in messages():
-        output = optimise(member, lambda steps: answer((steps, None)))
-        answer((member.steps % REPORT_EVERY, output))
+        try:
+            output = optimise(member, lambda steps: answer((steps, None)))
+        except (RuntimeError, MemoryError, ValueError) as error:  # out of memory, most likely
+            answer(RestorationError(f"a network failed: {' '.join(str(error).split())}"))
+        else:
+            answer((member.steps % REPORT_EVERY, output))
 
 
 if __name__ == "__main__":

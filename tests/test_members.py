@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,13 @@ def written_out(member):
     return average.numpy()
 
 
+def test_a_network_that_fails_is_one_line(photo):
+    (member,) = members(photo, 1, 3)
+    wrong = replace(member, estimate=member.estimate[..., :-1])  # does not fit the image
+    with pytest.raises(RestorationError, match=r"^a network failed: .*64.*$"):
+        optimise_all([wrong], lambda steps: None)
+
+
 def test_each_network_is_the_written_out_loop_and_keeps_its_place(photo):
     todo, steps = members(photo, 3, 6), []
     # as many threads as a worker has: sums in another order grow apart under Adam
@@ -96,6 +104,6 @@ def test_ctrl_c_leaves_finished_files_whole_and_no_process(photo, tmp_path):
     process.send_signal(signal.SIGINT)
     error = process.communicate(timeout=30)[1]
     assert process.returncode == 130
-    assert error.strip() == "restoration restore: stopped; 0 of 1 files are done"
+    assert error.splitlines()[-1] == "restoration restore: stopped; 0 of 1 files are done"
     assert [p.name for p in tmp_path.iterdir()] == ["photo.jpg"]
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)

@@ -59,11 +59,11 @@ def laplacian_dequantisation(jpeg: CompressedImage) -> Tensor:
     return decode(jpeg, tuple(biased))
 
 
-def shifted_jpeg(jpeg: CompressedImage, step: int = 2) -> Tensor:
+def shifted_jpeg(jpeg: CompressedImage, step: int = 1) -> Tensor:
     """Mean of the image re-compressed with its own tables under shifts: re-application of JPEG.
 
     x = mean over (dy, dx) of S'(JPEG(S(x0))), S the shift by 0, step, 2 step, ... below 16 pixels:
-    64 shifts by default. Block edges and ringing of different grids average out.
+    256 shifts by default. Block edges and ringing of different grids average out.
 
     Args:
         jpeg: the file.

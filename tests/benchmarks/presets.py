@@ -85,7 +85,7 @@ def main() -> None:
     command = commands.add_parser("run")
     command.add_argument("folder", type=Path)
     command.add_argument("results", type=Path)
-    command.add_argument("--presets", nargs="+", choices=list(PRESETS), default=list(PRESETS))
+    command.add_argument("--presets", nargs="*", choices=list(PRESETS), default=list(PRESETS))
     command.add_argument("--images", nargs="+", default=[])
     command.add_argument("--qualities", nargs="+", type=int, default=QUALITIES)
     command.set_defaults(function=run)
