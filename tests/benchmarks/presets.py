@@ -1,7 +1,7 @@
 """The presets of `restoration restore` on a folder of clean images, beside the JPEG and re-JPEG.
 
 python tests/benchmarks/presets.py run FOLDER RESULTS.json --presets fast balanced
-python tests/benchmarks/presets.py table RESULTS.json
+python tests/benchmarks/presets.py table RESULTS.json [--same fast balanced]
 
 Results are added to the file as they come; what it holds already is not computed again.
 """
@@ -55,6 +55,14 @@ def run(options: argparse.Namespace) -> None:
 
 def table(options: argparse.Namespace) -> None:
     rows = json.loads(options.results.read_text())
+    if options.same:  # a fair comparison: images that all of them have
+        shared = set.intersection(
+            *(
+                {(r["image"], r["quality"]) for r in rows if r["method"] == method}
+                for method in options.same
+            )
+        )
+        rows = [r for r in rows if (r["image"], r["quality"]) in shared]
     print(
         "| quality | method | images | PSNR | MS-SSIM | chroma PSNR | seconds | worst gain / dB |"
     )
@@ -91,6 +99,7 @@ def main() -> None:
     command.set_defaults(function=run)
     command = commands.add_parser("table")
     command.add_argument("results", type=Path)
+    command.add_argument("--same", nargs="+", default=[], help="images that these presets share")
     command.set_defaults(function=table)
     options = parser.parse_args()
     options.function(options)
