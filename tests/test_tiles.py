@@ -13,6 +13,8 @@ from restoration.jpeg import compress, to_tensor
 from restoration.jpeg.baselines import plain_decode
 from restoration.jpeg.opening import open_image
 from restoration.jpeg.reading import parse
+from restoration.presets import Preset
+from restoration.restoring import restore_jpeg
 from restoration.tiles import OVERLAP, blend, cut, spans, tiles_of
 
 
@@ -68,3 +70,18 @@ def test_cutting_elsewhere_than_between_coding_units_is_refused(photo):
     shifted = type(tile)(tile.top + 8, tile.bottom, tile.left, tile.right)
     with pytest.raises(RestorationError, match="whole coding units"):
         cut(compress(photo, 10), shifted)
+
+
+@pytest.mark.slow
+def test_tiled_networks_leave_no_seam(photo):
+    """Steps across the borders of tiles are those of the whole image, not larger."""
+    jpeg = compress(photo, 10)
+    recipe = Preset(passes=1, stride=5, networks=2, steps=60)
+    whole, tiled = (restore_jpeg(jpeg, recipe, device="cpu", tile=t) for t in (0, 128))
+    assert not torch.equal(whole, tiled)
+    borders = sorted({edge for start, end in spans(192, 128) for edge in (start, end)} - {0, 192})
+    for image in (whole.transpose(-1, -2), whole):
+        other = tiled if image is whole else tiled.transpose(-1, -2)
+        for border in borders:
+            seams = [(x[..., border] - x[..., border - 1]).square().mean() for x in (image, other)]
+            assert seams[1] < 1.1 * seams[0]
