@@ -2,6 +2,8 @@
 
 python tests/benchmarks/speed.py RESULTS.json [--sizes 256x256 768x512] [--networks low medium high]
 python tests/benchmarks/speed.py table RESULTS.json
+python tests/benchmarks/speed.py quality RESULTS.json   equal steps, three seeds: plain against ours
+python tests/benchmarks/speed.py profile [low] [768x512]   one step by operator
 
 The plain loop is written here: a module per layer with reflection padding and upsampling modules,
 Adam as it comes, the noise saved and copied, and at every step the output on the host for the
@@ -216,6 +218,50 @@ def memory(kind: str, name: str, size: tuple[int, int]) -> None:
     print(peak_mib())
 
 
+def quality(file: Path, steps: int = 400, size: tuple[int, int] = (192, 192)) -> None:
+    """PSNR of the average of the outputs after equal steps from equal weights and equal noise."""
+    from restoration.callbacks import OutputSmoothing
+    from restoration.metrics import psnr
+
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        data, _ = prepared(Path(folder), size)
+        for seed in range(3):
+            row = {"seed": seed, "steps": steps}
+            for kind in ("plain", "ours"):
+                torch.manual_seed(seed)
+                net = Hourglass(3, 3)
+                net = plain_network(net, 3) if kind == "plain" else net
+                fused = {"fused": True} if kind == "ours" else {}
+                optimizer = torch.optim.Adam(net.parameters(), lr=0.01, **fused)
+                generator, smoothing = torch.Generator().manual_seed(seed), OutputSmoothing()
+                for _ in range(steps):
+                    optimizer.zero_grad()
+                    noise = torch.randn(data.batch.z.shape, generator=generator).div_(30)
+                    output = net(noise.add_(data.batch.z))
+                    nn.functional.mse_loss(output, data.batch.target).backward()
+                    optimizer.step()
+                    smoothing.on_train_batch_end(None, None, {"image": output.detach()}, None, 0)
+                row[kind] = psnr(smoothing.average, data.truth).item()
+            rows.append(row)
+            print(row, flush=True)
+            write_atomically(file, (json.dumps(rows, indent=1) + "\n").encode())
+    difference = [r["ours"] - r["plain"] for r in rows]
+    print(f"ours - plain: {np.mean(difference):+.3f} dB, from {min(difference):+.3f} on")
+
+
+def profile(name: str, size: tuple[int, int]) -> None:
+    from torch.profiler import profile as profiler
+
+    with tempfile.TemporaryDirectory() as folder:
+        data, _ = prepared(Path(folder), size)
+        step = bare_stepper(network(name), data.batch)
+        step()
+        with profiler() as result:
+            step()
+    print(result.key_averages().table(sort_by="self_cpu_time_total", row_limit=15))
+
+
 def table(file: Path) -> None:
     print("| network | size | plain s/step | bare | plain/bare | plain/fit | memory bare/plain |")
     print("|---|---|---|---|---|---|---|")
@@ -246,6 +292,13 @@ def main() -> None:
         return
     if sys.argv[1:2] == ["table"]:
         table(Path(sys.argv[2]))
+        return
+    if sys.argv[1:2] == ["quality"]:
+        quality(Path(sys.argv[2]))
+        return
+    if sys.argv[1:2] == ["profile"]:
+        options = [*sys.argv[2:], *("low", "768x512")[len(sys.argv) - 2 :]]
+        profile(options[0], parsed(options[1]))
         return
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
