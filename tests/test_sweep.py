@@ -15,7 +15,7 @@ from PIL import Image
 
 from restoration.__main__ import main
 from restoration.errors import RestorationError, UsageError
-from restoration.experiments import running
+from restoration.experiments import running, timing
 from restoration.experiments.grid import Grid, merged, read_grid, runs_of
 from restoration.experiments.local import LocalEngine
 from restoration.experiments.running import Outcome, attempt
@@ -283,3 +283,32 @@ def test_both_engines_leave_equal_files():
         for result in results:
             del result["seconds"]
         assert results[0] == results[1]
+
+
+def test_a_dry_run_lists_and_estimates_and_runs_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(timing, "seconds_per_pixel", lambda model: 1e-3)
+    Path("grid.yaml").write_text(yaml.safe_dump(vars(grid(seeds=[0, 1]))))
+    command = ["sweep", "grid.yaml", "--output", "runs", "--workers", "2", "--dry-run"]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    for run in runs(seeds=[0, 1]):
+        assert str(run.folder) in out
+    # 2 runs x 6 steps x 32 x 32 pixels x 1 ms / 2 workers
+    assert "2 runs, about 6 s with 2 at a time" in out
+    assert not Path("runs").exists()
+
+
+def test_a_step_is_timed_for_what_it_is():
+    """A plain step costs something; SURE, which evaluates the network twice, about twice that."""
+    plain, sure = (runs(losses=[loss])[0].config["model"] for loss in ("mse", "sure"))
+    times = [min(timing.seconds_per_pixel(model) for _ in range(2)) for model in (plain, sure)]
+    assert 1.2 < times[1] / times[0] < 4
+
+
+def test_a_misspelt_option_names_the_right_one(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["sweep", "grid.yaml", "--output", "runs", "--enginee", "ray"])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert "unknown option --enginee, did you mean --engine?" in error
+    assert error.count("\n") == 1

@@ -42,7 +42,7 @@ def seconds_per_pixel(model: dict) -> float:
     parser.add_subclass_arguments(torch.nn.Module, "net")
     parser.add_subclass_arguments(Loss, "loss")
     parts = {key: model[key] for key in ("net", "loss")}
-    made = parser.instantiate_classes(parser.parse_object(parts))
+    made = parser.instantiate(parser.parse_object(parts))
     generator = torch.Generator().manual_seed(0)
     z = torch.rand(1, 3, SIDE, SIDE, generator=generator)
     blocks = [torch.zeros(SIDE // s, SIDE // s, 8, 8) for s in (8, 16, 16)]
