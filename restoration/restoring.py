@@ -28,8 +28,9 @@ from restoration.metrics import Scores, scores, to_pixels
 from restoration.presets import PRESETS, Preset
 from restoration.tiles import blend, cut, tiles_of
 
-# Larger images are tiled: a tile of this side takes about 2 GiB to optimise.
-TILE_SIDE = 832
+# Larger images are tiled: a tile of this side takes about 1.1 GiB to optimise, so that four side by
+# side and an image of 12 megapixels fit into 8 GiB.
+TILE_SIDE = 640
 UNTILED = 2**20  # pixels
 
 # Weight of converged networks beside the first estimate.

@@ -125,3 +125,6 @@ def test_the_output_of_a_rule_becomes_the_result(tmp_path, monkeypatch, capsys):
     assert psnr(restored, clean[..., y : y + 64, x : x + 64]).item() == pytest.approx(
         kept["psnr"], abs=1e-4
     )
+    truth = np.array(Image.open(find("samples/coffee.png")))[y : y + 64, x : x + 64]
+    reference = psnr(shifted_jpeg(compress(truth, 10)), to_tensor(truth)).item()
+    assert kept["reference"]["psnr"] == pytest.approx(reference, abs=1e-4)

@@ -10,11 +10,11 @@ from PIL import Image
 
 from restoration.__main__ import main
 from restoration.errors import RestorationError
+from restoration.experiments.claims import claims
 from restoration.experiments.document import Document, Table
 from restoration.experiments.paper import TABLES
 from restoration.experiments.protocol import better_weights, cells_of, interval
 from restoration.experiments.results import read_records
-from restoration.experiments.tables import claims
 
 STEPS = np.arange(10, 101, 10)
 
@@ -44,6 +44,7 @@ def write_run(folder, image, peak, height, loss="mse", weight=None, skips=True, 
     result["projected"] = {**last, "chroma_psnr": 31.0, "ciede2000": 2.0}
     if rule is not None:
         result["nearest_estimate"] = {"step": rule, "psnr": height - ((rule - peak) / 10) ** 2}
+        result["nearest_estimate"]["reference"] = {"psnr": height - 1, "chroma_psnr": 33.0}
     (run / "result.json").write_text(json.dumps(result))
     return run
 
@@ -138,6 +139,11 @@ def test_the_whole_report(runs, tmp_path, capsys):
     assert blind["nearest estimate, blind"] == "27.50"
     assert blind["best per image (oracle)"] == "28.00"
     assert blind["CIEDE2000"] == "2.00"
+    baselines = rows_of(out / "baselines.csv")
+    assert [(b["method"], b["PSNR"]) for b in baselines] == [
+        ("Q10 JPEG", "25.00"),
+        ("Q10 restoration without a network, 2 passes", "27.00"),
+    ]
     assert rows_of(out / "table3.csv")[0]["PSNR / dB"] == "25.00"
     assert rows_of(out / "beats_jpeg.csv")[0]["cells above the JPEG"] == "5 of 5"
 

@@ -37,6 +37,7 @@ class BlindRule(KeepImage):
     """
 
     written = False
+    reference: Tensor | None = None  # what outputs are compared with, if it is an image
 
     def __init__(self, every: int = 10, begin: int = 100, patience: int | None = None) -> None:
         super().__init__()
@@ -91,6 +92,7 @@ class NearestEstimate(BlindRule):
 
     def criterion(self, smoothed: Tensor, batch: Batch) -> Tensor:
         """See ``BlindRule.criterion``."""
+        assert self.reference is not None
         return F.mse_loss(smoothed, self.reference)
 
 

@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
+from restoration.callbacks.blind import BlindRule
 from restoration.callbacks.keep import KeepImage
 from restoration.callbacks.smoothing import OutputSmoothing
 from restoration.callbacks.table import show
@@ -153,6 +154,8 @@ class ResultWriter(Callback):
         kept: dict[str, Any] = {"best": None}
         for keeper in keepers(trainer):
             kept[keeper.name] = {"step": keeper.step, **(measure(keeper.image) or {})}
+            if isinstance(keeper, BlindRule) and keeper.reference is not None:
+                kept[keeper.name]["reference"] = measure(keeper.reference)
         return {
             "image": str(data.image),
             "size": list(data.jpeg.pixels.shape[1::-1]),

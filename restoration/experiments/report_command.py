@@ -9,6 +9,7 @@ from pathlib import Path
 from restoration.arguments import Parser
 from restoration.errors import RestorationError
 from restoration.experiments import plots, tables
+from restoration.experiments.claims import beats_jpeg, claims
 from restoration.experiments.document import Document, Figure
 from restoration.experiments.protocol import better_weights, cells_of
 from restoration.experiments.results import Record, read_records
@@ -64,6 +65,8 @@ def report(records: Sequence[Record], missing: Sequence[str]) -> Document:
         "Mean PSNR in dB of outputs that no truth chose, beside the oracle's. MS-SSIM, chroma PSNR "
         "and CIEDE2000 are those of the projected image, which is the result of a run.",
         tables.blind_table(cells),
+        "Training-free baselines on the same images:",
+        tables.baseline_table(records),
     )
     document.add(
         "Rules that stop without the truth",
@@ -75,8 +78,8 @@ def report(records: Sequence[Record], missing: Sequence[str]) -> Document:
         "The paper's claims",
         "Differences between runs that are equal in all else, at average best epochs; 95 % "
         "confidence intervals by the bootstrap over runs.",
-        tables.claims(cells, best),
-        tables.beats_jpeg(best),
+        claims(cells, best),
+        beats_jpeg(best),
     )
     document.add("Figures", *figures(records, cells, best))
     return document
