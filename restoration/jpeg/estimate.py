@@ -16,7 +16,7 @@ from restoration.jpeg.collaborative import (
 from restoration.jpeg.guided import chroma_from_luma
 from restoration.jpeg.noise import patch_variances
 from restoration.jpeg.operator import BLOCK, JPEGOperator
-from restoration.jpeg.projection import project_planes
+from restoration.jpeg.projection import SHRINK, project_planes
 from restoration.jpeg.reading import CompressedImage, known
 from restoration.jpeg.variation import total_variation
 
@@ -48,7 +48,7 @@ def collaborative_restoration(
     start: Tensor,
     passes: int = 8,
     strengths: tuple[float, float] = (1.2, 0.35),
-    shrink: float = 0.5,
+    shrink: float = SHRINK,
     stride: int = 5,
     radius: int = 20,
     count: int = 16,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from restoration.jpeg.baselines import plain_decode
 from restoration.jpeg.operator import JPEGOperator
-from restoration.jpeg.projection import SHRINK, project_planes
+from restoration.jpeg.projection import project_planes
 from restoration.jpeg.reading import CompressedImage, known
 
 
@@ -41,7 +41,7 @@ def variation_gradient(planes: Tensor, weights: Tensor, softness: float) -> Tens
 def total_variation(
     jpeg: CompressedImage,
     iterations: int = 40,
-    shrink: float = SHRINK,
+    shrink: float = 0.6,
     chroma_weight: float = 0.5,
     softness: float = 1.0,
     step: float = 2.0,
