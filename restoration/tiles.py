@@ -36,10 +36,10 @@ def spans(size: int, side: int) -> list[tuple[int, int]]:
     Raises:
         RestorationError: ``side`` leaves nothing between the overlaps.
     """
-    if side < SMALLEST:
-        raise RestorationError(f"tiles need a side of at least {SMALLEST} pixels, not {side}")
     if size <= side:
         return [(0, size)]
+    if side < SMALLEST:
+        raise RestorationError(f"tiles need a side of at least {SMALLEST} pixels, not {side}")
     number = -(-(size - OVERLAP) // (side - OVERLAP - UNIT))
     step = (size - OVERLAP) / number
     starts = [int(i * step) // UNIT * UNIT for i in range(number)]

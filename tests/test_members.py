@@ -92,6 +92,31 @@ def children(parent=None):
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
+def test_workers_end_with_a_parent_that_is_killed(photo, tmp_path):
+    Image.fromarray(photo[:64, :64]).save(tmp_path / "photo.jpg", quality=10)
+    command = [sys.executable, "-m", "restoration", "restore", "photo.jpg", "--preset", "best"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while not children(process.pid) and time.monotonic() < until:
+        time.sleep(0.2)
+    workers = children(process.pid)
+    assert workers
+    time.sleep(2)  # until they watch
+    process.kill()
+    process.wait()
+    until = time.monotonic() + 20
+    while any(alive(pid) for pid in workers) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert not any(alive(pid) for pid in workers)
+
+
+def alive(pid):
+    """Whether a process runs: one that ended and that nobody has waited for does not."""
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().split()[2] != "Z"
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
 def test_ctrl_c_leaves_finished_files_whole_and_no_process(photo, tmp_path):
     Image.fromarray(photo).save(tmp_path / "photo.jpg", quality=10)
     command = [sys.executable, "-m", "restoration", "restore", "photo.jpg", "--preset", "best"]

@@ -30,6 +30,10 @@ def test_spans_cover_the_axis_and_overlap(size, side):
     assert max(e - s for s, e in result) - min(e - s for s, e in result[:-1] or result) <= 32
 
 
+def test_an_image_smaller_than_any_tile_is_one():
+    assert [(t.top, t.bottom, t.left, t.right) for t in tiles_of(16, 64, 64)] == [(0, 16, 0, 64)]
+
+
 def test_tiles_that_are_too_small_are_refused():
     with pytest.raises(RestorationError, match="at least 128 pixels, not 100"):
         spans(1000, 100)
