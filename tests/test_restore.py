@@ -13,7 +13,7 @@ from restoration import presets
 from restoration.__main__ import main
 from restoration.jpeg import to_tensor
 from restoration.metrics import psnr
-from restoration.restoring import share
+from restoration.restoring import SHARE, share
 
 FAST = ["restore", "--preset", "fast"]
 
@@ -141,7 +141,7 @@ def test_networks_join_the_estimate_the_same_way_twice(photo, monkeypatch):
 def test_networks_that_do_not_fit_the_jpeg_hardly_count():
     target = torch.zeros(1, 3, 4, 4)
     near, far = target + 0.1, target + 0.5
-    assert share(near, near, target) == pytest.approx(0.3)
-    assert share(far, near, target) == pytest.approx(0.3)
-    assert share(near, far, target) == pytest.approx(0.3 * 0.01 / 0.25)
+    assert share(near, near, target) == pytest.approx(SHARE)
+    assert share(far, near, target) == pytest.approx(SHARE)
+    assert share(near, far, target) == pytest.approx(SHARE * 0.01 / 0.25)
     assert share(target, target, target) == 0
