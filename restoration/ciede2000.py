@@ -67,6 +67,7 @@ def ciede2000(image: Tensor, truth: Tensor) -> Tensor:
     S_C, S_H = 1 + 0.045 * C, 1 + 0.015 * C * T
     theta = math.radians(30) * torch.exp(-(((h.rad2deg() - 275) / 25) ** 2))
     R = -2 * torch.sqrt(C**7 / (C**7 + 25.0**7)) * torch.sin(2 * theta)
-    l, c, H = dL / S_L, dC / S_C, dH / S_H  # noqa: E741 - the formula's name
+    lightness, chroma, hue = dL / S_L, dC / S_C, dH / S_H
     # rounding may leave a tiny negative sum where the colours are equal
-    return torch.sqrt((l**2 + c**2 + H**2 + R * c * H).clamp(min=0)).mean()
+    squares = lightness**2 + chroma**2 + hue**2 + R * chroma * hue
+    return torch.sqrt(squares.clamp(min=0)).mean()

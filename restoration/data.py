@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import torch
@@ -41,7 +42,7 @@ class Repeated(Dataset[Batch]):
         return self.batch
 
 
-class OneImage(LightningDataModule):
+class OneImage(LightningDataModule, ABC):
     """Base of all data modules: one JPEG, the network's input and, for measuring only, the truth.
 
     Args:
@@ -69,9 +70,9 @@ class OneImage(LightningDataModule):
         self.steps_per_epoch = steps_per_epoch
         self.ready = False
 
+    @abstractmethod
     def read(self) -> tuple[CompressedImage, NDArray | None]:
         """Return the JPEG and the truth, both in the orientation in which the JPEG is stored."""
-        raise NotImplementedError(f"{type(self).__name__} must implement read")
 
     def setup(self, stage: str) -> None:
         """Read the image once; the network's input is drawn from the global seed.

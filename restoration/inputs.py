@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor
 
@@ -9,9 +11,10 @@ from restoration.jpeg import CompressedImage
 from restoration.jpeg.estimate import quick_estimate
 
 
-class NetworkInput:
+class NetworkInput(ABC):
     """Base of all network inputs: subclass it and name the class in ``--data.input``."""
 
+    @abstractmethod
     def __call__(self, jpeg: CompressedImage, target: Tensor, generator: torch.Generator) -> Tensor:
         """Build the network's fixed input z.
 
@@ -23,7 +26,6 @@ class NetworkInput:
         Returns:
             z, (1, D, H, W).
         """
-        raise NotImplementedError(f"{type(self).__name__} must implement __call__")
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value}" for name, value in vars(self).items())

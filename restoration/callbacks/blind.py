@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from restoration.losses import Batch
 CHECK_EVERY = 50  # steps between two looks at the patience: each waits for the device
 
 
-class BlindRule(KeepImage):
+class BlindRule(KeepImage, ABC):
     """Keep the smoothed output at which a criterion that knows no truth is least.
 
     Subclasses name themselves and implement ``criterion``; its value appears among the outputs of
@@ -50,9 +51,9 @@ class BlindRule(KeepImage):
     def prepare(self, jpeg: CompressedImage, batch: Batch) -> None:
         """Compute once, at the start, what the criterion needs; ``batch`` is on the device."""
 
+    @abstractmethod
     def criterion(self, smoothed: Tensor, batch: Batch) -> Tensor:
         """Score a smoothed output (1, C, H, W); a scalar on the device, the less the better."""
-        raise NotImplementedError(f"{type(self).__name__} must implement criterion")
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Prepare the criterion."""

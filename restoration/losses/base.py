@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -43,7 +44,7 @@ class Batch:
         )
 
 
-class Loss(nn.Module):
+class Loss(nn.Module, ABC):
     """Base of all losses: subclass it, implement ``forward``, name the class in a YAML.
 
     Attributes:
@@ -53,6 +54,7 @@ class Loss(nn.Module):
 
     full_precision = False
 
+    @abstractmethod
     def forward(self, output: Tensor, batch: Batch, net: nn.Module) -> dict[str, Tensor]:
         """Score one output of the network.
 
@@ -64,4 +66,3 @@ class Loss(nn.Module):
         Returns:
             Named scalars; ``"loss"`` is minimised, all are logged.
         """
-        raise NotImplementedError(f"{type(self).__name__} must implement forward")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -49,12 +50,12 @@ def smoothed_histogram(image: Tensor, bandwidth: float) -> Tensor:
     return smoothed / smoothed.sum(-1, keepdim=True)
 
 
-class SourceModel:
+class SourceModel(ABC):
     """Base of all source models: subclass it and name the class in a loss's ``model``."""
 
+    @abstractmethod
     def __call__(self, jpeg: Tensor) -> Tensor:
         """Model the channels of an original from its JPEG: (N, C, H, W) -> (N, C, 256)."""
-        raise NotImplementedError(f"{type(self).__name__} must implement __call__")
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value}" for name, value in vars(self).items())

@@ -1,0 +1,150 @@
+"""What the commands decide before and after the work: names, plans, refusals, durations."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from jsonargparse import Namespace
+from PIL import Image
+
+from restoration.cli import check_trainer, run_version, same_run, with_shipped_configs
+from restoration.errors import RestorationError, UsageError
+from restoration.experiments.plots import drawn, mean_curve, pyplot
+from restoration.experiments.report_command import parser
+from restoration.experiments.results import Configuration, Record
+from restoration.restore_command import Job, find_inputs, plan
+from restoration.restore_files import Steps, png, readable
+
+SETTINGS = {"seed_everything": 0, "model": {"a": 1}, "data": {}, "smoothing": {}, "rules": []}
+
+
+def record(values, image="a"):
+    curves = {"step": np.arange(10.0, 10 * len(values) + 1, 10), "psnr": np.array(values)}
+    return Record(image, 0, Configuration(10, "low", True, "mse", None, None), {}, curves, Path())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"max_steps": -1, "max_time": None, "precision": None}, "nothing ends the run"),
+        ({"max_steps": 5, "max_time": None, "precision": "64-true"}, "would change the image"),
+        ({"max_steps": 5, "max_time": None, "precision": "bf16-true"}, "would change the image"),
+    ],
+)
+def test_trainers_that_cannot_be_right_are_refused(options, said):
+    with pytest.raises(RestorationError, match=said):
+        check_trainer(Namespace(options))
+
+
+@pytest.mark.parametrize("precision", [None, 32, "32-true", "bf16-mixed"])
+def test_trainers_that_end_pass(precision):
+    check_trainer(Namespace(max_steps=1, max_time=None, precision=precision))
+    check_trainer(Namespace(max_steps=-1, max_time="00:00:01:00", precision=precision))
+
+
+def test_versions_count_up_and_the_same_configuration_is_found(tmp_path):
+    text = "seed_everything: 0\nmodel: {a: 1}\ndata: {}\nsmoothing: {}\nrules: []\ntrainer: 3\n"
+    assert [run_version(tmp_path, {}, True) for _ in range(3)] == [
+        "version_0",
+        "version_1",
+        "version_2",
+    ]
+    (tmp_path / "version_1" / "config.yaml").write_text(text)
+    assert run_version(tmp_path, SETTINGS, True) == "version_1"
+    assert run_version(tmp_path, SETTINGS | {"seed_everything": 1}, True) == "version_3"
+    assert run_version(tmp_path, {}, False) == "version_3"  # another process has claimed it
+    (tmp_path / "damaged.yaml").write_text("a: [")
+    assert not same_run(tmp_path / "damaged.yaml", SETTINGS)
+
+
+def test_shipped_configurations_are_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("")
+    found = with_shipped_configs(["-c", "mine.yaml", "--config=configs/base.yaml", "--name", "x"])
+    assert found[1] == "mine.yaml"
+    assert Path(found[2].removeprefix("--config=")).read_text()
+    assert found[3:] == ["--name", "x"]
+
+
+def test_outputs_of_equal_stems_keep_their_suffixes(tmp_path):
+    for name in ("a.jpg", "a.jpeg", "b.JPG", "c.png"):
+        (tmp_path / name).touch()
+    inputs = find_inputs([str(tmp_path), str(tmp_path / "b.JPG")])
+    assert [(p.name, named) for p, named in inputs] == [
+        ("a.jpeg", False),
+        ("a.jpg", False),
+        ("b.JPG", True),
+    ]
+    out = tmp_path / "out"
+    assert [job.target.relative_to(out).name for job in plan(inputs, out)] == [
+        "a.jpeg.restored.png",
+        "a.jpg.restored.png",
+        "b.restored.png",
+    ]
+    one = plan(inputs[:1], tmp_path / "x.png")
+    assert one == [Job(inputs[0][0], tmp_path / "x.png", named=True)]
+    for output, said in (("x.png", "cannot hold 3 images"), ("x.tif", "results are PNG")):
+        with pytest.raises(UsageError, match=said):
+            plan(inputs, tmp_path / output)
+    with pytest.raises(UsageError, match="no JPEG files"):
+        find_inputs([str(tmp_path / "*.bmp")])
+
+
+def test_durations_are_told_as_a_person_would():
+    assert [readable(s) for s in (12.4, 89, 91, 3599, 7200)] == [
+        "12 s",
+        "89 s",
+        "2 min",
+        "60 min",
+        "2.0 h",
+    ]
+
+
+def test_the_time_left_is_told_in_proportion(monkeypatch, capsys):
+    """100 units at one per second; the first estimate comes 5 s after the first unit."""
+    clock = iter([0.0, 3.0, 6.0, 7.0, 37.0])
+    monkeypatch.setattr("restoration.restore_files.time.monotonic", lambda: next(clock))
+    steps = Steps("photo.jpg")
+    for units in (1, 3, 3, 1, 30):
+        steps.advance(units, 100)
+    assert capsys.readouterr().err.splitlines() == [
+        "photo.jpg: about 2 min left",  # 94 s
+        "photo.jpg: about 63 s left",
+    ]
+
+
+def test_png_keeps_pixels_profile_and_exif():
+    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    image = Image.fromarray(pixels)
+    exif = image.getexif()
+    exif[0x010E] = "a bad JPEG"
+    image.info |= {"icc_profile": b"profile", "exif": exif.tobytes()}
+    with Image.open(io.BytesIO(png(image))) as read:
+        np.testing.assert_array_equal(np.array(read), pixels)
+        assert read.info["icc_profile"] == b"profile"
+        assert read.getexif()[0x010E] == "a bad JPEG"
+
+
+def test_curves_are_averaged_as_far_as_all_go():
+    steps, values = mean_curve([record([1.0, 2, 3]), record([3.0, 6])], "psnr")
+    assert steps.tolist() == [10, 20]
+    assert values.tolist() == [2, 4]
+
+
+def test_a_figure_is_drawn_in_both_forms():
+    figure, axis = pyplot().subplots(figsize=(2, 1))
+    axis.plot([0, 1])
+    result = drawn("name", "caption", figure)
+    with Image.open(io.BytesIO(result.png)) as image:
+        assert image.size == (220, 110)
+    assert result.svg.lstrip().startswith(b"<?xml")
+    assert pyplot().get_fignums() == []
+
+
+def test_the_report_must_be_told_where_to_land(capsys):
+    assert parser().parse_args(["runs", "-o", "x"]).output == Path("x")
+    with pytest.raises(SystemExit) as stop:
+        parser().parse_args(["runs"])
+    assert stop.value.code == 2
+    assert "-o/--output" in capsys.readouterr().err
