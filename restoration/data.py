@@ -113,23 +113,6 @@ class OneImage(LightningDataModule, ABC):
         return self.batch
 
 
-class LoadedImage(OneImage):
-    """A JPEG that is in memory already.
-
-    Args:
-        jpeg: the file's content.
-        input: what the network is fed.
-    """
-
-    def __init__(self, jpeg: CompressedImage, input: NetworkInput) -> None:  # noqa: A002
-        super().__init__(input, steps_per_epoch=1000)
-        self.jpeg = jpeg
-
-    def read(self) -> tuple[CompressedImage, NDArray | None]:
-        """See ``OneImage.read``."""
-        return self.jpeg, None
-
-
 class SingleImage(OneImage):
     """The image that a file holds: a JPEG, or a lossless image that is compressed first.
 

@@ -1,4 +1,4 @@
-"""The networks of a restoration, each optimised on a part of the image, several at a time."""
+"""The networks of a restoration, each optimised from another seed, several at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restoration.errors import RestorationError
-from restoration.jpeg import CompressedImage
 from restoration.processes import Peer, cores
 
 # Processes side by side, however many cores there are: each may take 2 GiB of memory.
@@ -22,19 +21,23 @@ MOST_WORKERS = 4
 
 @dataclass(frozen=True)
 class Member:
-    """One network to optimise.
+    """One network to optimise and to apply.
 
     Attributes:
-        jpeg: the image or a tile of it.
-        estimate: what the network is fed beside the JPEG, (1, C, H, W) in [0, 1].
+        copies: what it learns from, see ``training_copies``.
+        estimate: what it is to correct, (1, C, H, W) in [0, 1].
+        jpeg: the decoded JPEG, the same shape.
         steps: optimiser steps.
+        tile: side of the tiles in which it is applied.
         seed: of all its randomness.
         device: "cpu" or "cuda".
     """
 
-    jpeg: CompressedImage
+    copies: list[NDArray[np.float32]]
     estimate: NDArray[np.float32]
+    jpeg: NDArray[np.float32]
     steps: int
+    tile: int
     seed: int
     device: str
 
@@ -44,7 +47,7 @@ class Worker:
 
     Args:
         threads: of the process.
-        messages: where its reports are put: (member's number, steps done, output or None).
+        messages: where its reports are put: (member's number, steps done, correction or None).
     """
 
     def __init__(self, threads: int, messages: queue.Queue[Any]) -> None:
@@ -103,7 +106,7 @@ def optimise_all(
         report: called with numbers of steps that were done.
 
     Returns:
-        Per member the moving average of its outputs, (1, C, H, W) in [0, 1].
+        Per member its correction of the estimate, (1, C, H, W).
 
     Raises:
         RestorationError: a network failed, or its process was killed.

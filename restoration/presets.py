@@ -9,11 +9,12 @@ from dataclasses import dataclass
 class Preset:
     """How much work goes into an image.
 
-    The result is the weighted mean of a first estimate (``quick_estimate``) and of the outputs of
-    independently optimised networks, projected onto the narrowed quantisation constraint set.
+    A first estimate (``quick_estimate``) is corrected by the mean of what independently optimised
+    networks have learned on smaller copies of the image (``restoration.correction``), and projected
+    onto the narrowed quantisation constraint set.
 
     Attributes:
-        passes: of the first estimate.
+        passes: of the first estimate, and of those of the copies.
         stride: pixels between its groups of patches.
         networks: how many networks are optimised, from different seeds.
         steps: optimiser steps of each.
@@ -26,6 +27,6 @@ class Preset:
 
 
 FAST = Preset(passes=3, stride=5, networks=0, steps=0)
-BALANCED = Preset(passes=8, stride=4, networks=2, steps=160)
-BEST = Preset(passes=10, stride=3, networks=4, steps=420)
+BALANCED = Preset(passes=8, stride=4, networks=2, steps=600)
+BEST = Preset(passes=10, stride=3, networks=4, steps=2000)
 PRESETS = {"fast": FAST, "balanced": BALANCED, "best": BEST}

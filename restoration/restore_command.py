@@ -47,7 +47,7 @@ def parser() -> Parser:
     p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     p.add_argument("--truth", type=Path, help="the original of one input, for measuring only")
     p.add_argument(
-        "--tile", type=int, help="side of the tiles of large images, 0 for none (default: by size)"
+        "--tile", type=int, help="side of the tiles of large images, 0 for none (default: 1024)"
     )
     p.add_argument("--compare", type=Path, metavar="SHEET.png", help="write before and after")
     p.add_argument("--json", action="store_true", help="print the reports as JSON")

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from restoration.copies import SMALLEST, copies_of, training_copies
 from restoration.errors import RestorationError
 from restoration.jpeg import (
     CompressedImage,
@@ -26,15 +27,10 @@ from restoration.jpeg.projection import project
 from restoration.members import Member, optimise_all
 from restoration.metrics import Scores, scores, to_pixels
 from restoration.presets import PRESETS, Preset
-from restoration.tiles import blend, cut, tiles_of
 
-# Larger images are tiled: a tile of this side takes about 1.1 GiB to optimise, so that four side by
-# side and an image of 12 megapixels fit into 8 GiB.
-TILE_SIDE = 640
-UNTILED = 2**20  # pixels
+TILE_SIDE = 1024  # of the tiles in which networks are applied: about 0.3 GiB
 
-# Weight of converged networks beside the first estimate.
-SHARE = 0.4
+STEP_PIXELS = 2**13  # pixels that a pass of the first estimate filters in the time of a step
 
 Advance = Callable[[int, int], None]  # (units of work done now, units in all)
 
@@ -86,10 +82,10 @@ def restore(
         seed: of all randomness.
         device: "cpu", "cuda" or "auto", which takes a GPU if there is one.
         truth: the original, for measuring only.
-        tile: side of the tiles in which the networks work; 0 for the whole image at once. By
-            default images above a megapixel are tiled.
+        tile: side of the tiles in which the networks are applied, 1024 by default; 0 for the whole
+            image at once. It bounds the memory and does not change the result.
         advance: called now and then with the units of work done since, and those in all: a unit is
-            a pass of the first estimate or an optimiser step, which take about equally long.
+            an optimiser step, or as much of the first estimate as takes about as long.
 
     Returns:
         The image, upright, and the report. ``image.save(path, icc_profile=..., exif=...)`` writes
@@ -129,67 +125,54 @@ def restore_jpeg(
 ) -> Tensor:
     """Restore a JPEG that is in memory; see ``restore``.
 
-    The weighted mean of the first estimate and the networks' outputs is projected onto the narrowed
-    quantisation constraint set.
+    The first estimate, corrected by the mean of what the networks say, is projected onto the
+    narrowed quantisation constraint set.
 
     Returns:
         (1, C, H, W) in [0, 1], in the orientation in which the JPEG is stored.
     """
     device = device_named(device)
     H, W, _ = jpeg.pixels.shape
-    tiles = tiles_of(H, W, tile_side(H, W, tile)) if preset.networks else []
-    units_of_pass = max(len(tiles), 1)
-    total = units_of_pass * (preset.passes + preset.networks * preset.steps)
+    networks = preset.networks if min(H, W) >= SMALLEST else 0
+    scales = [1.0, *(scale for scale, *_ in (copies_of(H, W) if networks else []))]
+    total = preset.passes * sum(pass_units(H, W, x) for x in scales) + networks * preset.steps
 
     def done(units: int) -> None:
         if advance:
             advance(units, total)
 
-    estimate = quick_estimate(jpeg, preset.passes, preset.stride, lambda: done(units_of_pass))
-    if preset.networks:
+    def first(file: CompressedImage, scale: float) -> Tensor:
+        units = pass_units(H, W, scale)
+        return quick_estimate(file, preset.passes, preset.stride, lambda: done(units))
+
+    estimate = first(jpeg, 1)
+    if networks:
+        examples = training_copies(jpeg, estimate, first)
         members = [
             Member(
-                cut(jpeg, t),
-                t.of(estimate).contiguous().numpy(),
+                [example.numpy() for example in examples],
+                estimate.contiguous().numpy(),
+                to_tensor(jpeg.pixels).numpy(),
                 preset.steps,
+                tile_side(H, W, tile),
                 seed + i,
                 device,
             )
-            for t in tiles
-            for i in range(preset.networks)
+            for i in range(networks)
         ]
-        outputs = optimise_all(members, done)
-        n = preset.networks
-        means = [
-            torch.stack([torch.from_numpy(o) for o in outputs[i : i + n]]).mean(0)
-            for i in range(0, len(outputs), n)
-        ]
-        output = blend(tiles, means, H, W)
-        estimate = torch.lerp(estimate, output, share(estimate, output, to_tensor(jpeg.pixels)))
+        corrections = [torch.from_numpy(x) for x in optimise_all(members, done)]
+        estimate = estimate + torch.stack(corrections).mean(0)
     return project(estimate, *known(jpeg), jpeg.sampling).clamp_(0, 1)
 
 
-def share(estimate: Tensor, output: Tensor, target: Tensor) -> float:
-    """Weigh the networks' mean output beside the first estimate by how well it fits the JPEG.
-
-    w = 0.4 min(1, MSE(estimate, target) / MSE(output, target)). The first estimate lies about as
-    far from the JPEG as the original does; an output that lies further away has not converged and
-    would make the result worse. No truth is needed.
-
-    Args:
-        estimate: (1, C, H, W) in [0, 1].
-        output: mean over the networks, of the same shape.
-        target: the decoded JPEG.
-    """
-    distances = [(x - target).square().mean().item() for x in (estimate, output)]
-    return SHARE * min(1.0, distances[0] / max(distances[1], 1e-12))
+def pass_units(height: int, width: int, scale: float) -> int:
+    """Tell how many optimiser steps take as long as a pass over a copy of an image."""
+    return max(int(height * width * scale**2) // STEP_PIXELS, 1)
 
 
 def tile_side(height: int, width: int, wanted: int | None) -> int:
-    """Resolve the side of the tiles: as wanted, the whole image for 0, or chosen by the size."""
-    if wanted is not None:
-        return wanted or max(height, width)
-    return TILE_SIDE if height * width > UNTILED else max(height, width)
+    """Resolve the side of the tiles: as wanted, the whole image for 0, or the usual one."""
+    return max(height, width) if wanted == 0 else wanted or TILE_SIDE
 
 
 def device_named(device: str) -> str:
