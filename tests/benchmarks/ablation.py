@@ -1,26 +1,36 @@
-"""What each ingredient of the restoration without a network is worth when it is taken out.
+"""What each ingredient of the restoration is worth when it is taken out.
 
-python tests/benchmarks/ablation.py run FOLDER RESULTS.json [--crop 256]
+python tests/benchmarks/ablation.py run FOLDER RESULTS.json [--crop 256] [--images mcm18]
+python tests/benchmarks/ablation.py run FOLDER RESULTS.json --of networks [...]
 python tests/benchmarks/ablation.py table RESULTS.json
 
-On the tuning images only: the recipe is chosen by this. The same for the networks of a preset is in
-the results of presets.py, where `balanced` and its first estimate alone can be compared.
+Of the estimate without a network, or of the networks of `balanced` that correct it. On the tuning
+images only: the recipe is chosen by this.
 """
 
 import argparse
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import torch
 
+from restoration import copies
+from restoration.copies import COPIES
 from restoration.data import centre_crop
 from restoration.files import write_atomically
 from restoration.jpeg import compress, estimate, read_lossless, to_tensor
 from restoration.jpeg.estimate import collaborative_restoration
 from restoration.jpeg.variation import total_variation
 from restoration.metrics import scores
+from restoration.presets import BALANCED
+from restoration.restoring import restore_jpeg
+
+sys.path.insert(0, str(Path(__file__).parent))
+from run_and_table import RunAndTable, chosen
 
 QUALITIES = (10, 25)
 WHITE = patch.object(
@@ -48,6 +58,17 @@ VARIANTS = {
 }
 
 
+# name: (changes of the preset, the copies to learn from)
+NETWORKS = {
+    "all": ({}, COPIES),
+    "no network": ({"networks": 0}, COPIES),
+    "one network": ({"networks": 1}, COPIES),
+    "600 steps": ({"steps": 600}, COPIES),
+    "one copy": ({}, COPIES[:1]),
+    "copies at half the size alone": ({}, tuple((0.5, y, x) for _, y, x in COPIES)),
+}
+
+
 def restored(jpeg, options, replaced):
     options = dict(options)
     from_jpeg = options.pop("jpeg_start", False)
@@ -58,14 +79,20 @@ def restored(jpeg, options, replaced):
         return collaborative_restoration(jpeg, start, **options)
 
 
+def corrected(jpeg, changed, some):
+    with patch.object(copies, "COPIES", some):
+        return restore_jpeg(jpeg, replace(BALANCED, **changed), device="cpu")
+
+
 def run(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     rows = []
-    for name, (changed, replaced) in VARIANTS.items():
-        for path in sorted(options.folder.glob("*.png")):
+    variants, restore = (NETWORKS, corrected) if options.of == "networks" else (VARIANTS, restored)
+    for name, (changed, replaced) in variants.items():
+        for path in chosen(options):
             clean = centre_crop(read_lossless(path), options.crop, path)
             for quality in QUALITIES:
-                image = restored(compress(clean, quality), changed, replaced)
+                image = restore(compress(clean, quality), changed, replaced)
                 row = {"variant": name, "image": path.stem, "quality": quality}
                 rows.append(row | scores(image, to_tensor(clean)))
         write_atomically(options.results, (json.dumps(rows, indent=0) + "\n").encode())
@@ -92,20 +119,10 @@ def table(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    commands = parser.add_subparsers(required=True)
-    command = commands.add_parser("run")
-    command.add_argument("folder", type=Path)
-    command.add_argument("results", type=Path)
-    command.add_argument("--crop", type=int, default=256)
-    command.set_defaults(function=run)
-    command = commands.add_parser("table")
-    command.add_argument("results", type=Path)
-    command.set_defaults(function=table)
-    options = parser.parse_args()
-    options.function(options)
+    command = RunAndTable(__doc__, run, table)
+    command.run.add_argument("--of", choices=("estimate", "networks"), default="estimate")
+    command.run.add_argument("--crop", type=int, default=256)
+    command.main()
 
 
 if __name__ == "__main__":

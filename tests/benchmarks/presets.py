@@ -8,6 +8,7 @@ Results are added to the file as they come; what it holds already is not compute
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from restoration.metrics import scores
 from restoration.presets import PRESETS
 from restoration.restoring import restore_jpeg
 
+sys.path.insert(0, str(Path(__file__).parent))
+from run_and_table import RunAndTable, chosen
+
 QUALITIES = (10, 15, 25)
 
 
@@ -27,13 +31,8 @@ def run(options: argparse.Namespace) -> None:
     file = options.results
     rows = json.loads(file.read_text()) if file.exists() else []
     done = {(r["image"], r["quality"], r["method"]) for r in rows}
-    images = [
-        p
-        for p in sorted(options.folder.glob("*.png"))
-        if p.stem in options.images or not options.images
-    ]
     for quality in options.qualities:
-        for path in images:
+        for path in chosen(options):
             clean = read_lossless(path)
             jpeg, truth = compress(clean, quality), to_tensor(clean)
             for method in ("JPEG", "re-JPEG", *options.presets):
@@ -86,23 +85,11 @@ def table(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    commands = parser.add_subparsers(required=True)
-    command = commands.add_parser("run")
-    command.add_argument("folder", type=Path)
-    command.add_argument("results", type=Path)
-    command.add_argument("--presets", nargs="*", choices=list(PRESETS), default=list(PRESETS))
-    command.add_argument("--images", nargs="+", default=[])
-    command.add_argument("--qualities", nargs="+", type=int, default=QUALITIES)
-    command.set_defaults(function=run)
-    command = commands.add_parser("table")
-    command.add_argument("results", type=Path)
-    command.add_argument("--same", nargs="+", default=[], help="images that these presets share")
-    command.set_defaults(function=table)
-    options = parser.parse_args()
-    options.function(options)
+    command = RunAndTable(__doc__, run, table)
+    command.run.add_argument("--presets", nargs="*", choices=list(PRESETS), default=list(PRESETS))
+    command.run.add_argument("--qualities", nargs="+", type=int, default=QUALITIES)
+    command.table.add_argument("--same", nargs="+", default=[], help="images that these share")
+    command.main()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,45 @@
+"""The two commands of a benchmark: `run FOLDER RESULTS.json` and `table RESULTS.json`."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+
+class RunAndTable:
+    """Its options.
+
+    Args:
+        description: of the benchmark.
+        run: called with the options of ``run``.
+        table: called with those of ``table``.
+    """
+
+    def __init__(
+        self,
+        description: str | None,
+        run: Callable[[argparse.Namespace], None],
+        table: Callable[[argparse.Namespace], None],
+    ) -> None:
+        self.parser = argparse.ArgumentParser(
+            description=description, formatter_class=argparse.RawTextHelpFormatter
+        )
+        commands = self.parser.add_subparsers(required=True)
+        self.run = commands.add_parser("run")
+        self.run.add_argument("folder", type=Path, help="of clean images")
+        self.run.add_argument("results", type=Path)
+        self.run.add_argument("--images", nargs="+", default=[], help="of the folder, not all")
+        self.run.set_defaults(function=run)
+        self.table = commands.add_parser("table")
+        self.table.add_argument("results", type=Path)
+        self.table.set_defaults(function=table)
+
+    def main(self) -> None:
+        """Do what the command line says."""
+        options = self.parser.parse_args()
+        options.function(options)
+
+
+def chosen(options: argparse.Namespace) -> list[Path]:
+    """List the images that ``run`` is to work on."""
+    paths = sorted(options.folder.glob("*.png"))
+    return [p for p in paths if p.stem in options.images or not options.images]
