@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 
@@ -109,7 +110,7 @@ class InternalLearning(LightningModule):
         self.net = net
         self.steps = steps
 
-    def configure_optimizers(self) -> dict[str, object]:  # type: ignore[override]
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Adam under the one-cycle schedule."""
         optimizer = torch.optim.Adam(self.parameters(), RATE, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, self.steps)

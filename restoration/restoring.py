@@ -29,6 +29,7 @@ from restoration.metrics import Scores, scores, to_pixels
 from restoration.presets import PRESETS, Preset
 
 TILE_SIDE = 1024  # of the tiles in which networks are applied: about 0.3 GiB
+SMALLEST_TILE = 128  # smaller ones would be mostly surroundings
 
 STEP_PIXELS = 2**13  # pixels that a pass of the first estimate filters in the time of a step
 
@@ -133,6 +134,7 @@ def restore_jpeg(
     """
     device = device_named(device)
     H, W, _ = jpeg.pixels.shape
+    side = tile_side(H, W, tile)
     networks = preset.networks if min(H, W) >= SMALLEST else 0
     scales = [1.0, *(scale for scale, *_ in (copies_of(H, W) if networks else []))]
     total = preset.passes * sum(pass_units(H, W, x) for x in scales) + networks * preset.steps
@@ -154,7 +156,7 @@ def restore_jpeg(
                 estimate.contiguous().numpy(),
                 to_tensor(jpeg.pixels).numpy(),
                 preset.steps,
-                tile_side(H, W, tile),
+                side,
                 seed + i,
                 device,
             )
@@ -171,7 +173,15 @@ def pass_units(height: int, width: int, scale: float) -> int:
 
 
 def tile_side(height: int, width: int, wanted: int | None) -> int:
-    """Resolve the side of the tiles: as wanted, the whole image for 0, or the usual one."""
+    """Resolve the side of the tiles: as wanted, the whole image for 0, or the usual one.
+
+    Raises:
+        RestorationError: too small.
+    """
+    if wanted is not None and wanted != 0 and wanted < SMALLEST_TILE:
+        raise RestorationError(
+            f"tiles need a side of at least {SMALLEST_TILE} pixels (or 0: none), not {wanted}"
+        )
     return max(height, width) if wanted == 0 else wanted or TILE_SIDE
 
 

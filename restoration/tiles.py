@@ -6,10 +6,6 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from restoration.errors import RestorationError
-
-SMALLEST = 128  # pixels; smaller tiles would be mostly surroundings
-
 
 @dataclass(frozen=True)
 class Tile:
@@ -39,15 +35,7 @@ class Tile:
 
 
 def spans(size: int, side: int) -> list[tuple[int, int]]:
-    """Divide an axis into spans of nearly equal length, none longer than ``side``.
-
-    Raises:
-        RestorationError: ``side`` is too small.
-    """
-    if size <= side:
-        return [(0, size)]
-    if side < SMALLEST:
-        raise RestorationError(f"tiles need a side of at least {SMALLEST} pixels, not {side}")
+    """Divide an axis into spans of nearly equal length, none longer than ``side``."""
     number = -(-size // side)
     starts = [i * size // number for i in range(number)]
     return list(zip(starts, [*starts[1:], size], strict=True))

@@ -9,8 +9,9 @@ from PIL import Image
 
 from restoration.copies import COPIES, copies_of, training_copies
 from restoration.correction import CorrectionNetwork, Patches, turned, turned_back
-from restoration.jpeg import compress, to_tensor
+from restoration.jpeg import compress, known, to_tensor
 from restoration.jpeg.opening import open_image
+from restoration.jpeg.operator import JPEGOperator
 from restoration.jpeg.reading import parse
 from restoration.jpeg.recompression import compress_like
 from restoration.metrics import psnr
@@ -90,6 +91,32 @@ def test_turning_back_undoes_turning(way):
 
 def test_a_new_network_corrects_nothing():
     assert not CorrectionNetwork(1)(*torch.rand(2, 1, 1, 9, 9)).any()
+
+
+def test_tiny_images_have_nothing_to_learn_from(photo):
+    jpeg = compress(photo[:63, :100], 10)
+    results = [restore_jpeg(jpeg, Preset(1, 5, networks, 5), device="cpu") for networks in (0, 1)]
+    assert torch.equal(*results)
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_odd_sizes_and_other_samplings_are_corrected(photo, grey):
+    """The work told is the work done, and the result keeps to the file's cells."""
+    pixels = photo[:65, :131, 0] if grey else photo[:65, :131]
+    jpeg = jpeg_of(pixels, quality=10, subsampling=1)
+    units = []
+    image = restore_jpeg(
+        jpeg, Preset(1, 5, 1, 8), device="cpu", advance=lambda *told: units.append(told)
+    )
+    assert sum(done for done, _ in units) == units[0][1]
+    assert violations(image, jpeg) < 0.01
+
+
+def violations(image, jpeg):
+    """Share of luma coefficients outside their cells."""
+    coefficients, tables = known(jpeg)
+    x = JPEGOperator.of_file(jpeg).encode(image)[0][0] / tables[0]
+    return ((x - coefficients[0]).abs() > 0.5).float().mean()
 
 
 @pytest.mark.slow

@@ -93,6 +93,7 @@ def test_a_folder_is_restored_and_finished_files_are_skipped(capsys, photo):
         (["photo.jpg", "photo.jpg", "photo.png", "--truth", "photo.png"], 2, "one input, not"),
         (["photo.jpg", "-o", "no/folder.png"], 1, "no is not a folder"),
         (["photo.jpg", "--compare", "photo.png"], 1, "photo.png exists"),
+        (["photo.jpg", "--tile", "64"], 1, "at least 128 pixels"),
     ],
 )
 def test_wrong_usage_is_one_line(arguments, code, message, capsys):

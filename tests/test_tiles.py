@@ -7,6 +7,7 @@ import torch
 
 from restoration.correction import CorrectionNetwork, correction
 from restoration.errors import RestorationError
+from restoration.restoring import tile_side
 from restoration.tiles import spans, tiles_of
 
 
@@ -23,8 +24,10 @@ def test_spans_divide_the_axis_evenly(size, side):
 
 
 def test_tiles_that_are_too_small_are_refused():
-    with pytest.raises(RestorationError, match="at least 128 pixels, not 100"):
-        spans(1000, 100)
+    assert [tile_side(200, 300, wanted) for wanted in (None, 0, 128)] == [1024, 300, 128]
+    for wanted in (100, -1):
+        with pytest.raises(RestorationError, match=f"at least 128 pixels .*, not {wanted}"):
+            tile_side(200, 300, wanted)
 
 
 @pytest.mark.parametrize("shape", [(64, 300), (301, 299)])
