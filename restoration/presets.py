@@ -28,5 +28,5 @@ class Preset:
 
 FAST = Preset(passes=3, stride=5, networks=0, steps=0)
 BALANCED = Preset(passes=8, stride=4, networks=2, steps=1500)
-BEST = Preset(passes=10, stride=3, networks=4, steps=3000)
+BEST = Preset(passes=10, stride=3, networks=4, steps=2000)
 PRESETS = {"fast": FAST, "balanced": BALANCED, "best": BEST}
