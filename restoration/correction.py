@@ -143,6 +143,6 @@ def correction(net: CorrectionNetwork, estimate: Tensor, jpeg: Tensor, side: int
         mean = torch.zeros_like(part[:1])
         for way in range(8):
             e, j = turned(part, way).contiguous().split(1)
-            mean += turned_back(net(e, j).float(), way)
+            mean += turned_back(net(e, j), way)
         tile.place(result, mean / 8)
     return result

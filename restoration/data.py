@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from pathlib import Path
 
 import torch
@@ -42,10 +41,16 @@ class Repeated(Dataset[Batch]):
         return self.batch
 
 
-class OneImage(LightningDataModule, ABC):
-    """Base of all data modules: one JPEG, the network's input and, for measuring only, the truth.
+class SingleImage(LightningDataModule):
+    """The image that a file holds: a JPEG, or a lossless image that is compressed first.
 
     Args:
+        image: a JPEG, restored as it is; or, with ``quality``, a lossless image, which is
+            compressed in memory and serves as the truth. Several images are optimised on a device
+            each: give as many ``--trainer.devices``.
+        quality: JPEG quality, 1 to 100, at which a lossless image is compressed.
+        truth: the clean image of a JPEG, for measuring only. No loss, stop or recipe sees it.
+        crop: side of a centred square cut from a lossless image before it is compressed.
         input: what the network is fed.
         steps_per_epoch: optimiser steps that Lightning counts as an epoch; of no effect on the
             result.
@@ -54,25 +59,61 @@ class OneImage(LightningDataModule, ABC):
         jpeg: the file's content, from ``setup`` on.
         truth: (1, C, H, W) in [0, 1] or None, from ``setup`` on.
         batch: what the task sees, on its device, from ``setup`` on.
+
+    Raises:
+        RestorationError: ``steps_per_epoch`` is less than 1, or a file is missing.
     """
 
     jpeg: CompressedImage
     truth: Tensor | None
     batch: Batch
 
-    def __init__(self, input: NetworkInput, steps_per_epoch: int) -> None:  # noqa: A002
+    def __init__(
+        self,
+        image: str | list[str],
+        quality: int | None = None,
+        truth: str | None = None,
+        crop: int | None = None,
+        input: NetworkInput = Noise(),  # noqa: A002 - the option is named so
+        steps_per_epoch: int = 100,
+    ) -> None:
         super().__init__()
         if steps_per_epoch < 1:
             raise RestorationError(
                 f"data.steps_per_epoch must be at least 1, not {steps_per_epoch}"
             )
+        images = [image] if isinstance(image, str) else image
+        self.several = len(images) if len(images) > 1 else None
+        self.image = find(images[local_rank() % len(images)])
+        self.quality = quality
+        self.truth_path = None if truth is None else find(truth)
+        self.crop = crop
         self.input = input
         self.steps_per_epoch = steps_per_epoch
         self.ready = False
 
-    @abstractmethod
+    @property
+    def run_name(self) -> str:
+        """What runs on this image are filed under: the file's name and the quality."""
+        return self.image.stem + ("" if self.quality is None else f"-q{self.quality}")
+
     def read(self) -> tuple[CompressedImage, NDArray | None]:
         """Return the JPEG and the truth, both in the orientation in which the JPEG is stored."""
+        if self.quality is not None:
+            if self.truth_path is not None:
+                raise RestorationError(
+                    "data.truth goes with a JPEG; with data.quality the image itself is the truth"
+                )
+            clean = read_lossless(self.image)
+            if self.crop is not None:
+                clean = centre_crop(clean, self.crop, self.image)
+            return compress(clean, self.quality), clean
+        if self.crop is not None:
+            raise RestorationError("data.crop needs data.quality and a lossless image")
+        jpeg = read_jpeg(self.image)
+        if self.truth_path is None:
+            return jpeg, None
+        return jpeg, read_truth(self.truth_path, jpeg)
 
     def setup(self, stage: str) -> None:
         """Read the image once; the network's input is drawn from the global seed.
@@ -113,64 +154,9 @@ class OneImage(LightningDataModule, ABC):
         return self.batch
 
 
-class SingleImage(OneImage):
-    """The image that a file holds: a JPEG, or a lossless image that is compressed first.
-
-    Args:
-        image: a JPEG, restored as it is; or, with ``quality``, a lossless image, which is
-            compressed in memory and serves as the truth. Several images are optimised on a device
-            each: give as many ``--trainer.devices``.
-        quality: JPEG quality, 1 to 100, at which a lossless image is compressed.
-        truth: the clean image of a JPEG, for measuring only. No loss, stop or recipe sees it.
-        crop: side of a centred square cut from a lossless image before it is compressed.
-        input: what the network is fed.
-        steps_per_epoch: optimiser steps that Lightning counts as an epoch; of no effect on the
-            result.
-    """
-
-    def __init__(
-        self,
-        image: str | list[str],
-        quality: int | None = None,
-        truth: str | None = None,
-        crop: int | None = None,
-        input: NetworkInput = Noise(),  # noqa: A002 - the option is named so
-        steps_per_epoch: int = 100,
-    ) -> None:
-        super().__init__(input, steps_per_epoch)
-        images = [image] if isinstance(image, str) else image
-        self.several = len(images) if len(images) > 1 else None
-        self.image = find(images[local_rank() % len(images)])
-        self.quality = quality
-        self.truth_path = None if truth is None else find(truth)
-        self.crop = crop
-
-    @property
-    def run_name(self) -> str:
-        """What runs on this image are filed under: the file's name and the quality."""
-        return self.image.stem + ("" if self.quality is None else f"-q{self.quality}")
-
-    def read(self) -> tuple[CompressedImage, NDArray | None]:
-        """See ``OneImage.read``."""
-        if self.quality is not None:
-            if self.truth_path is not None:
-                raise RestorationError(
-                    "data.truth goes with a JPEG; with data.quality the image itself is the truth"
-                )
-            clean = read_lossless(self.image)
-            if self.crop is not None:
-                clean = centre_crop(clean, self.crop, self.image)
-            return compress(clean, self.quality), clean
-        if self.crop is not None:
-            raise RestorationError("data.crop needs data.quality and a lossless image")
-        jpeg = read_jpeg(self.image)
-        if self.truth_path is None:
-            return jpeg, None
-        return jpeg, read_truth(self.truth_path, jpeg)
-
-
-def image_of(trainer: Trainer) -> OneImage:
+def image_of(trainer: Trainer) -> SingleImage:
     """Return the image that a trainer works on."""
+    # set by one of Lightning's connectors, where a type checker does not see it
     return trainer.datamodule  # type: ignore[attr-defined]
 
 

@@ -66,19 +66,13 @@ class EstimateAndNoise(NetworkInput):
     Args:
         depth: channels of noise.
         scale: upper end of the noise's values.
-        estimate: (1, C, H, W) in [0, 1]; ``quick_estimate`` of the file where none is given.
     """
 
-    def __init__(self, depth: int = 8, scale: float = 0.1, estimate: Tensor | None = None) -> None:
+    def __init__(self, depth: int = 8, scale: float = 0.1) -> None:
         self.depth = depth
         self.scale = scale
-        self.estimate = estimate
 
     def __call__(self, jpeg: CompressedImage, target: Tensor, generator: torch.Generator) -> Tensor:
         """See ``NetworkInput.__call__``."""
-        estimate = quick_estimate(jpeg) if self.estimate is None else self.estimate
         noise = Noise(self.depth, self.scale)(jpeg, target, generator)
-        return torch.cat([estimate, target, noise], 1)
-
-    def __repr__(self) -> str:
-        return f"EstimateAndNoise(depth={self.depth}, scale={self.scale})"
+        return torch.cat([quick_estimate(jpeg), target, noise], 1)

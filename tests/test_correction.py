@@ -34,7 +34,7 @@ def test_compression_is_that_of_libjpeg(photo, subsampling, size):
     result = compress_like(to_tensor(pixels), file)
     for ours, theirs in zip(result.coefficients, expected.coefficients, strict=True):
         assert ours.shape == theirs.shape
-        assert (ours != theirs).mean() < 0.01  # integer arithmetic at the cells' borders
+        assert (ours != theirs).mean() < 0.002  # integer arithmetic at the cells' borders
     assert np.abs(result.pixels.astype(int) - expected.pixels).mean() < 0.7
 
 
@@ -42,7 +42,7 @@ def test_compression_of_grey(photo):
     grey = photo.mean(2).astype(np.uint8)
     expected = jpeg_of(grey, quality=20)
     result = compress_like(to_tensor(grey[..., None]), expected)
-    assert (result.coefficients[0] != expected.coefficients[0]).mean() < 0.01
+    assert (result.coefficients[0] != expected.coefficients[0]).mean() < 0.002
 
 
 def test_copies_are_smaller_and_hold_their_original(photo):

@@ -7,8 +7,9 @@ from PIL import Image, ImageOps
 
 from restoration.data import SingleImage
 from restoration.errors import RestorationError
-from restoration.inputs import DecodedJPEG, Noise
-from restoration.jpeg import to_tensor
+from restoration.inputs import DecodedJPEG, EstimateAndNoise, Noise
+from restoration.jpeg import compress, to_tensor
+from restoration.jpeg.estimate import quick_estimate
 
 
 def prepared(**options) -> SingleImage:
@@ -51,6 +52,14 @@ def test_the_jpeg_as_input_is_the_target_itself():
     assert batch.z is batch.target
     moved = batch.to(torch.device("meta"))
     assert moved.z is moved.target
+
+
+def test_the_estimate_comes_before_the_jpeg_and_the_noise(photo):
+    jpeg = compress(photo[:32, :48], 10)
+    target = to_tensor(jpeg.pixels)
+    z = EstimateAndNoise(depth=2, scale=0.5)(jpeg, target, torch.Generator().manual_seed(3))
+    noise = torch.rand(1, 2, 32, 48, generator=torch.Generator().manual_seed(3)) * 0.5
+    assert torch.equal(z, torch.cat([quick_estimate(jpeg), target, noise], 1))
 
 
 def test_the_batch_is_moved_once():

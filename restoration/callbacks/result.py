@@ -205,6 +205,7 @@ def keepers(trainer: Trainer) -> list[KeepImage]:
 
 def callbacks_of(trainer: Trainer, kind: type[AnyCallback]) -> list[AnyCallback]:
     """Return the trainer's callbacks of one kind."""
+    # set by one of Lightning's connectors, where a type checker does not see it
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     return [c for c in callbacks if isinstance(c, kind)]
 

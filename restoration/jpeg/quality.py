@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 
 @cache
@@ -16,8 +17,8 @@ def standard_table() -> NDArray[np.int32]:
     file = io.BytesIO()
     Image.new("L", (8, 8)).save(file, format="JPEG", quality=50)
     with Image.open(file) as image:
-        tables: dict[int, list[int]] = image.quantization  # type: ignore[attr-defined]
-    return np.array(tables[0], dtype=np.int32)
+        assert isinstance(image, JpegImageFile)
+        return np.array(image.quantization[0], dtype=np.int32)
 
 
 def estimated_quality(luma_table: NDArray[np.int32]) -> int:

@@ -39,7 +39,7 @@ def compress_like(image: Tensor, jpeg: CompressedImage) -> CompressedImage:
         (x[0] / table).round().numpy().astype(np.int16)
         for x, table in zip(operator.encode(image), known(jpeg)[1], strict=True)
     )
-    shape = np.empty((H, W, image.shape[1]), np.uint8)
-    result = replace(jpeg, pixels=shape, coefficients=quantised)
+    blank = np.empty((H, W, image.shape[1]), np.uint8)  # tells plain_decode the size
+    result = replace(jpeg, pixels=blank, coefficients=quantised)
     pixels = plain_decode(result)[0].permute(1, 2, 0).mul(255).round().byte()
     return replace(result, pixels=np.ascontiguousarray(pixels.numpy()))
