@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from restoration.jpeg import CompressedImage, to_tensor
+from restoration.jpeg.operator import BLOCK
 from restoration.jpeg.recompression import compress_like
 
 SMALLEST = 64  # pixels of the shorter side: smaller images have too little to learn from
-ENOUGH = 400_000  # pixels of all copies together
+NUMBER = 16
+SCALES = (0.5, 0.7)  # in turns
+PIXELS = 80_000  # of a copy at most
 
-# Per copy its scale, and the rows and columns by which its block grid is shifted.
-COPIES = ((0.5, 0, 0), (0.7, 4, 2), (0.5, 2, 5), (0.7, 6, 7))
+# Fractions of any number of these are spread evenly over a square (Roberts, The unreasonable
+# effectiveness of quasirandom sequences, 2018).
+SPREAD = (0.7548776662466927, 0.5698402909980532)
+
+
+class Copy(NamedTuple):
+    """A window of an image made smaller.
+
+    Attributes:
+        scale: of the smaller image.
+        top: first row of the window in the smaller image.
+        left: first column.
+        height: rows.
+        width: columns.
+    """
+
+    scale: float
+    top: int
+    left: int
+    height: int
+    width: int
 
 
 def training_copies(
-    jpeg: CompressedImage, estimate: Tensor, restore: Callable[[CompressedImage, float], Tensor]
+    jpeg: CompressedImage, estimate: Tensor, restore: Callable[[CompressedImage], Tensor]
 ) -> list[Tensor]:
     """Make JPEGs whose original is known: smaller copies of the estimate, compressed like the file.
 
@@ -29,7 +53,7 @@ def training_copies(
     Args:
         jpeg: the file.
         estimate: of its original, (1, C, H, W) in [0, 1].
-        restore: what made the estimate, from a file and the scale of its copy.
+        restore: what made the estimate from the file.
 
     Returns:
         Per copy (3, C, h, w): estimate, JPEG and original.
@@ -37,23 +61,40 @@ def training_copies(
     Reference: Shocher, Cohen, Irani, Zero-shot super-resolution using deep internal learning, CVPR
     2018, for the idea to learn on copies of the image itself; the task and the network are ours.
     """
-    H, W = estimate.shape[-2:]
+    size = (estimate.shape[-2], estimate.shape[-1])
+    smaller = {
+        scale: F.interpolate(estimate, size_of(*size, scale), mode="bicubic", antialias=True)
+        for scale in SCALES
+    }
     result = []
-    for scale, top, left in copies_of(H, W):
-        small = F.interpolate(estimate, scale_factor=scale, mode="bicubic", antialias=True)
-        original = small[..., top:, left:].clamp(0, 1)
+    for scale, top, left, h, w in copies_of(*size):
+        original = smaller[scale][..., top : top + h, left : left + w].clamp(0, 1)
         compressed = compress_like(original, jpeg)
-        result.append(
-            torch.cat([restore(compressed, scale), to_tensor(compressed.pixels), original])
-        )
+        result.append(torch.cat([restore(compressed), to_tensor(compressed.pixels), original]))
     return result
 
 
-def copies_of(height: int, width: int) -> list[tuple[float, int, int]]:
-    """Choose the first of ``COPIES`` that together have enough pixels, or all."""
-    chosen, pixels = [], 0.0
-    for copy in COPIES:
-        if pixels < ENOUGH:
-            chosen.append(copy)
-            pixels += height * width * copy[0] ** 2
-    return chosen
+def copies_of(height: int, width: int) -> list[Copy]:
+    """Choose windows all over the image, of many different grids of blocks.
+
+    A network learns by heart where the blocks of its copies are, the less so the more grids it
+    sees. In a large image the windows bound the work and are spread over it.
+    """
+    result = []
+    for i in range(NUMBER):
+        scale = SCALES[i % len(SCALES)]
+        H, W = size_of(height, width, scale)
+        part = min(math.sqrt(PIXELS / (H * W)), 1)
+        # room for every shift of the grid
+        h, w = (min(int(size * part), size - BLOCK + 1) for size in (H, W))
+        top, left = (
+            int((0.5 + i * step) % 1 * (size - window + 1))
+            for step, size, window in zip(SPREAD, (H, W), (h, w), strict=True)
+        )
+        result.append(Copy(scale, top, left, h, w))
+    return result
+
+
+def size_of(height: int, width: int, scale: float) -> tuple[int, int]:
+    """Tell the size of a smaller image, rounded down."""
+    return int(height * scale), int(width * scale)

@@ -14,7 +14,31 @@ from torch.utils.data import IterableDataset
 
 from restoration.tiles import tiles_of
 
-RATE = 4e-3  # highest learning rate
+RATE = 0.01  # highest learning rate
+
+
+class Convolution(nn.Module):
+    """3x3 convolution, zero-padded, whose weights and biases are the rows of one matrix.
+
+    So ``torch.optim.Muon``, which takes matrices alone, optimises all of it.
+
+    Args:
+        inputs: channels.
+        outputs: channels.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        usual = nn.Conv2d(inputs, outputs, 3)
+        assert usual.bias is not None
+        matrix = torch.cat([usual.weight.flatten(1), usual.bias[:, None]], 1)
+        self.matrix = nn.Parameter(matrix.detach())  # (outputs, 9 inputs + 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H, W)."""
+        weight = self.matrix[:, :-1].unflatten(1, (-1, 3, 3))
+        weight = weight.contiguous(memory_format=torch.channels_last)  # the faster one on a CPU
+        return F.conv2d(x, weight, self.matrix[:, -1], padding=1)
 
 
 class CorrectionNetwork(nn.Module):
@@ -33,13 +57,11 @@ class CorrectionNetwork(nn.Module):
         widths = [2 * channels, *[filters] * (depth - 1), channels]
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(widths):
-            last = nn.Conv2d(inputs, outputs, 3, padding=1)
+            last = Convolution(inputs, outputs)
             layers += [last, nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers[:-1])
         self.reach = depth  # pixels
-        nn.init.zeros_(last.weight)
-        assert last.bias is not None
-        nn.init.zeros_(last.bias)
+        nn.init.zeros_(last.matrix)
 
     def forward(self, estimate: Tensor, jpeg: Tensor) -> Tensor:
         """Twice (N, C, H, W) in [0, 1] -> (N, C, H, W)."""
@@ -111,9 +133,14 @@ class InternalLearning(LightningModule):
         self.steps = steps
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Adam under the one-cycle schedule."""
-        optimizer = torch.optim.Adam(self.parameters(), RATE, fused=True)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, self.steps)
+        """Muon under the one-cycle schedule.
+
+        Reference: Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024.
+        """
+        optimizer = torch.optim.Muon(self.parameters(), RATE)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, RATE, self.steps, cycle_momentum=False
+        )
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},

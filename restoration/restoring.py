@@ -31,6 +31,8 @@ from restoration.presets import PRESETS, Preset
 TILE_SIDE = 1024  # of the tiles in which networks are applied: about 0.3 GiB
 SMALLEST_TILE = 128  # smaller ones would be mostly surroundings
 
+FULL_SIZE = 768 * 512  # pixels from which on networks take all steps of their preset
+FEWEST = 100  # steps for the smallest
 STEP_PIXELS = 2**13  # pixels that a pass of the first estimate filters in the time of a step
 
 Advance = Callable[[int, int], None]  # (units of work done now, units in all)
@@ -136,18 +138,19 @@ def restore_jpeg(
     H, W, _ = jpeg.pixels.shape
     side = tile_side(H, W, tile)
     networks = preset.networks if min(H, W) >= SMALLEST else 0
-    scales = [1.0, *(scale for scale, *_ in (copies_of(H, W) if networks else []))]
-    total = preset.passes * sum(pass_units(H, W, x) for x in scales) + networks * preset.steps
+    steps = steps_for(H, W, preset)
+    sizes = [(H, W), *((c.height, c.width) for c in (copies_of(H, W) if networks else []))]
+    total = preset.passes * sum(pass_units(*size) for size in sizes) + networks * steps
 
     def done(units: int) -> None:
         if advance:
             advance(units, total)
 
-    def first(file: CompressedImage, scale: float) -> Tensor:
-        units = pass_units(H, W, scale)
+    def first(file: CompressedImage) -> Tensor:
+        units = pass_units(*file.pixels.shape[:2])
         return quick_estimate(file, preset.passes, preset.stride, lambda: done(units))
 
-    estimate = first(jpeg, 1)
+    estimate = first(jpeg)
     if networks:
         examples = training_copies(jpeg, estimate, first)
         members = [
@@ -155,7 +158,7 @@ def restore_jpeg(
                 [example.numpy() for example in examples],
                 estimate.contiguous().numpy(),
                 to_tensor(jpeg.pixels).numpy(),
-                preset.steps,
+                steps,
                 side,
                 seed + i,
                 device,
@@ -167,9 +170,14 @@ def restore_jpeg(
     return project(estimate, *known(jpeg), jpeg.sampling).clamp_(0, 1)
 
 
-def pass_units(height: int, width: int, scale: float) -> int:
-    """Tell how many optimiser steps take as long as a pass over a copy of an image."""
-    return max(int(height * width * scale**2) // STEP_PIXELS, 1)
+def steps_for(height: int, width: int, preset: Preset) -> int:
+    """Tell how many steps each network takes: fewer for small images, of which it learns less."""
+    return max(round(preset.steps * min(height * width / FULL_SIZE, 1)), min(preset.steps, FEWEST))
+
+
+def pass_units(height: int, width: int) -> int:
+    """Tell how many optimiser steps take as long as a pass over an image of some size."""
+    return max(height * width // STEP_PIXELS, 1)
 
 
 def tile_side(height: int, width: int, wanted: int | None) -> int:

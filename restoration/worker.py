@@ -41,7 +41,7 @@ class Report(Callback):
 def optimise(member: Member, report: Callable[[int], None]) -> NDArray[np.float32]:
     """Optimise one network and return its correction of the estimate, (1, C, H, W)."""
     torch.manual_seed(member.seed)
-    net = CorrectionNetwork(member.estimate.shape[1]).to(memory_format=torch.channels_last)
+    net = CorrectionNetwork(member.estimate.shape[1])
     patches = Patches([torch.from_numpy(c) for c in member.copies], member.seed)
     with quiet():
         trainer = Trainer(

@@ -5,10 +5,11 @@ import io
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
-from restoration.copies import COPIES, copies_of, training_copies
-from restoration.correction import CorrectionNetwork, Patches, turned, turned_back
+from restoration.copies import NUMBER, copies_of, training_copies
+from restoration.correction import Convolution, CorrectionNetwork, Patches, turned, turned_back
 from restoration.jpeg import compress, known, to_tensor
 from restoration.jpeg.opening import open_image
 from restoration.jpeg.operator import JPEGOperator
@@ -16,7 +17,7 @@ from restoration.jpeg.reading import parse
 from restoration.jpeg.recompression import compress_like
 from restoration.metrics import psnr
 from restoration.presets import Preset
-from restoration.restoring import restore_jpeg
+from restoration.restoring import restore_jpeg, steps_for
 
 
 def jpeg_of(pixels, **settings):
@@ -49,22 +50,57 @@ def test_copies_are_smaller_and_hold_their_original(photo):
     estimate = to_tensor(photo)
     seen = []
     copies = training_copies(
-        compress(photo, 10), estimate, lambda j, _: seen.append(j) or to_tensor(j.pixels) * 0.5
+        compress(photo, 10), estimate, lambda j: seen.append(j) or to_tensor(j.pixels) * 0.5
     )
-    assert [tuple(c.shape) for c in copies] == [
-        (3, 3, int(192 * scale) - top, int(192 * scale) - left) for scale, top, left in COPIES
-    ]
-    half = np.array(Image.fromarray(photo).resize((96, 96), Image.Resampling.BICUBIC))
-    assert psnr(copies[0][2:], to_tensor(half)) > 45  # Pillow's bicubic, rounded
+    windows = copies_of(192, 192)
+    for copy, (scale, top, left, h, w) in zip(copies, windows, strict=True):
+        side = int(192 * scale)
+        small = np.array(Image.fromarray(photo).resize((side, side), Image.Resampling.BICUBIC))
+        window = small[top : top + h, left : left + w]
+        assert psnr(copy[2:], to_tensor(window)) > 40  # Pillow's bicubic, rounded
     for copy, jpeg in zip(copies, seen, strict=True):
         torch.testing.assert_close(copy[0], to_tensor(jpeg.pixels)[0] * 0.5)
         torch.testing.assert_close(copy[1], to_tensor(jpeg.pixels)[0])
         assert 20 < psnr(copy[1:2], copy[2:]) < 35
 
 
-def test_large_images_need_fewer_copies():
-    sizes = ((64, 64), (512, 768), (1000, 1000), (3000, 4000))
-    assert [len(copies_of(*size)) for size in sizes] == [4, 4, 2, 1]
+@pytest.mark.parametrize("size", [(64, 64), (65, 1000), (512, 768), (3000, 4000)])
+def test_windows_have_many_grids_lie_inside_and_are_spread(size):
+    copies = copies_of(*size)
+    inside = [(int(size[0] * c.scale), int(size[1] * c.scale)) for c in copies]
+    for c, (H, W) in zip(copies, inside, strict=True):
+        assert 0 <= c.top <= H - c.height
+        assert 0 <= c.left <= W - c.width
+        assert c.height * c.width <= 80_000
+    assert len({(c.scale, c.top % 8, c.left % 8) for c in copies}) >= NUMBER - 1
+    middles = [
+        ((c.top + c.height / 2) / H, (c.left + c.width / 2) / W)
+        for c, (H, W) in zip(copies, inside, strict=True)
+    ]
+    np.testing.assert_allclose(np.mean(middles, 0), 0.5, atol=0.08)
+
+
+def test_large_images_are_sampled_everywhere():
+    seen = np.zeros((3, 4), bool)  # a grid of large cells
+    for c in copies_of(3000, 4000):
+        y, x = ((c.top + c.height / 2) / c.scale, (c.left + c.width / 2) / c.scale)
+        seen[int(y // 1000), int(x // 1000)] = True
+    assert seen.sum() >= 10
+
+
+def test_a_convolution_is_that_of_its_matrix():
+    layer, x = Convolution(2, 3), torch.rand(1, 2, 5, 6)
+    columns = F.unfold(x, 3, padding=1)  # (1, 18, 30)
+    ones = torch.ones(1, 1, 30)
+    expected = (layer.matrix @ torch.cat([columns, ones], 1)).view(1, 3, 5, 6)
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_small_images_take_fewer_steps():
+    preset = Preset(1, 5, 1, 600)
+    sizes = ((64, 64), (256, 384), (512, 768), (3000, 4000))
+    assert [steps_for(*size, preset) for size in sizes] == [100, 150, 600, 600]
+    assert steps_for(64, 64, Preset(1, 5, 1, 8)) == 8
 
 
 def test_patches_are_cut_from_the_copies_in_all_ways():

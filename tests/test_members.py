@@ -34,9 +34,11 @@ def written_out(member):
     reduced = precision("cpu") != "32-true"
     with torch.random.fork_rng():
         torch.manual_seed(member.seed)
-        net = CorrectionNetwork(3).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(net.parameters(), RATE, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, member.steps)
+        net = CorrectionNetwork(3)
+    optimizer = torch.optim.Muon(net.parameters(), RATE)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, RATE, member.steps, cycle_momentum=False
+    )
     batches = iter(Patches([torch.from_numpy(member.copies[0])], member.seed))
     for _ in range(member.steps):
         estimate, jpeg, original = next(batches)
@@ -71,7 +73,7 @@ def test_each_network_is_the_written_out_loop_and_keeps_its_place(photo):
     outputs = optimise_all(todo, steps.append)
     for member, output in zip(todo, outputs, strict=True):
         np.testing.assert_allclose(output, written_out(member), atol=1e-5)
-    assert np.abs(outputs[0] - outputs[1]).max() > 2e-3
+    assert np.abs(outputs[0] - outputs[1]).max() > 1e-3
     assert sum(steps) == 18
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from restoration.correction import CorrectionNetwork, correction
+from restoration.correction import Convolution, CorrectionNetwork, correction
 from restoration.errors import RestorationError
 from restoration.restoring import tile_side
 from restoration.tiles import spans, tiles_of
@@ -46,8 +46,8 @@ def test_a_tiled_correction_is_the_whole_one():
     torch.manual_seed(0)
     net = CorrectionNetwork(3, filters=4)
     for layer in net.layers:
-        if isinstance(layer, torch.nn.Conv2d):
-            torch.nn.init.normal_(layer.weight, std=0.2)  # no longer zero, and it looks far
+        if isinstance(layer, Convolution):
+            torch.nn.init.normal_(layer.matrix, std=0.2)  # no longer zero, and it looks far
     estimate, jpeg = torch.rand(2, 1, 3, 150, 270)
     whole, tiled = (correction(net, estimate, jpeg, side) for side in (270, 128))
     assert whole.std() > 1e-3

@@ -11,6 +11,7 @@ images only: the recipe is chosen by this.
 import argparse
 import json
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -19,7 +20,6 @@ import numpy as np
 import torch
 
 from restoration import copies
-from restoration.copies import COPIES
 from restoration.data import centre_crop
 from restoration.files import write_atomically
 from restoration.jpeg import compress, estimate, read_lossless, to_tensor
@@ -58,14 +58,16 @@ VARIANTS = {
 }
 
 
-# name: (changes of the preset, the copies to learn from)
+# name: (changes of the preset, changes of the copies to learn from)
 NETWORKS = {
-    "all": ({}, COPIES),
-    "no network": ({"networks": 0}, COPIES),
-    "one network": ({"networks": 1}, COPIES),
-    "600 steps": ({"steps": 600}, COPIES),
-    "one copy": ({}, COPIES[:1]),
-    "copies at half the size alone": ({}, tuple((0.5, y, x) for _, y, x in COPIES)),
+    "all": ({}, {}),
+    "no network": ({"networks": 0}, {}),
+    "one network": ({"networks": 1}, {}),
+    "half the steps": ({"steps": BALANCED.steps // 2}, {}),
+    "twice the steps": ({"steps": BALANCED.steps * 2}, {}),
+    "estimates of 8 passes": ({"passes": 8}, {}),
+    "4 copies": ({}, {"NUMBER": 4}),
+    "copies at half the size alone": ({}, {"SCALES": (0.5,)}),
 }
 
 
@@ -79,8 +81,8 @@ def restored(jpeg, options, replaced):
         return collaborative_restoration(jpeg, start, **options)
 
 
-def corrected(jpeg, changed, some):
-    with patch.object(copies, "COPIES", some):
+def corrected(jpeg, changed, replaced):
+    with patch.multiple(copies, **replaced) if replaced else nullcontext():
         return restore_jpeg(jpeg, replace(BALANCED, **changed), device="cpu")
 
 
