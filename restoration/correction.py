@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,58 +14,88 @@ from torch.utils.data import IterableDataset
 from restoration.tiles import tiles_of
 
 RATE = 0.01  # highest learning rate
+WAYS = 8  # to turn and mirror an image
 
 
 class Convolution(nn.Module):
-    """3x3 convolution, zero-padded, whose weights and biases are the rows of one matrix.
+    """Convolution whose weights and biases are the rows of one matrix.
 
     So ``torch.optim.Muon``, which takes matrices alone, optimises all of it.
 
     Args:
         inputs: channels.
         outputs: channels.
+        kernel: side k; odd ones are zero-padded to keep the size, even ones stride by their side.
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3) -> None:
         super().__init__()
-        usual = nn.Conv2d(inputs, outputs, 3)
+        usual = nn.Conv2d(inputs, outputs, kernel)
         assert usual.bias is not None
         matrix = torch.cat([usual.weight.flatten(1), usual.bias[:, None]], 1)
-        self.matrix = nn.Parameter(matrix.detach())  # (outputs, 9 inputs + 1)
+        self.matrix = nn.Parameter(matrix.detach())  # (outputs, k^2 inputs + 1)
+        self.kernel = kernel
+        self.placing = {"padding": kernel // 2} if kernel % 2 else {"stride": kernel}
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) -> (N, outputs, H, W)."""
-        weight = self.matrix[:, :-1].unflatten(1, (-1, 3, 3))
+        """(N, inputs, H, W) -> (N, outputs, H, W), or H / k and W / k for even kernels."""
+        weight = self.matrix[:, :-1].unflatten(1, (-1, self.kernel, self.kernel))
         weight = weight.contiguous(memory_format=torch.channels_last)  # the faster one on a CPU
-        return F.conv2d(x, weight, self.matrix[:, -1], padding=1)
+        return F.conv2d(x, weight, self.matrix[:, -1], **self.placing)
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(relu(conv(relu(x)))), at first x."""
+
+    def __init__(self, filters: int) -> None:
+        super().__init__()
+        self.first, self.second = Convolution(filters, filters), Convolution(filters, filters)
+        nn.init.zeros_(self.second.matrix)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, filters, H, W) -> the same."""
+        y: Tensor = x + self.second(F.relu(self.first(F.relu(x))))
+        return y
 
 
 class CorrectionNetwork(nn.Module):
     """Tell what to add to an estimate, from the estimate and what it changed in the JPEG.
 
-    3x3 convolutions and ReLU. The last convolution starts at zero, and with it the correction.
+    A U-net of two levels: two convolutions at the full size, residual blocks at half of it, and two
+    convolutions at the full size over the sum of both. The last one starts at zero, and with it the
+    correction.
 
     Args:
         channels: C of the image.
-        filters: per layer.
-        depth: number of convolutions.
+        fine: filters at the full size.
+        coarse: filters at half the size.
+        blocks: residual blocks at half the size.
     """
 
-    def __init__(self, channels: int, filters: int = 32, depth: int = 6) -> None:
+    def __init__(self, channels: int, fine: int = 32, coarse: int = 64, blocks: int = 4) -> None:
         super().__init__()
-        widths = [2 * channels, *[filters] * (depth - 1), channels]
-        layers: list[nn.Module] = []
-        for inputs, outputs in pairwise(widths):
-            last = Convolution(inputs, outputs)
-            layers += [last, nn.ReLU(inplace=True)]
-        self.layers = nn.Sequential(*layers[:-1])
-        self.reach = depth  # pixels
+        self.head = nn.Sequential(
+            Convolution(2 * channels, fine), nn.ReLU(), Convolution(fine, fine), nn.ReLU()
+        )
+        self.middle = nn.Sequential(
+            Convolution(fine, coarse, 2),
+            *(ResidualBlock(coarse) for _ in range(blocks)),
+            nn.ReLU(),
+            Convolution(coarse, 4 * fine, 1),
+            nn.PixelShuffle(2),
+        )
+        last = Convolution(fine, channels)
+        self.tail = nn.Sequential(nn.ReLU(), Convolution(fine, fine), nn.ReLU(), last)
         nn.init.zeros_(last.matrix)
+        # pixels that an output looks at on either side, even: 2 + 2 in the full size, 2 blocks
+        # convolutions in the half, each 2 pixels, and what completes a pair
+        self.reach = 4 + 4 * blocks + 2
 
     def forward(self, estimate: Tensor, jpeg: Tensor) -> Tensor:
-        """Twice (N, C, H, W) in [0, 1] -> (N, C, H, W)."""
+        """Twice (N, C, H, W) in [0, 1], H and W even -> (N, C, H, W)."""
         # scaled to about the same deviation
-        y: Tensor = self.layers(torch.cat([estimate - 0.5, (jpeg - estimate) * 4], 1))
+        x = self.head(torch.cat([estimate - 0.5, (jpeg - estimate) * 4], 1))
+        y: Tensor = self.tail(x + self.middle(x))
         return y
 
 
@@ -77,7 +106,7 @@ class Patches(IterableDataset[Tensor]):
         copies: from ``training_copies``.
         seed: of the choice.
         number: of patches in a batch, N.
-        side: of a patch, S; less where a copy is smaller.
+        side: of a patch, S, even; less where a copy is smaller.
 
     Yields:
         (3, N, C, S, S).
@@ -89,7 +118,7 @@ class Patches(IterableDataset[Tensor]):
         self.copies = copies
         self.seed = seed
         self.number = number
-        self.side = min(side, *(size for c in copies for size in c.shape[-2:]))
+        self.side = min(side, *(size // 2 * 2 for c in copies for size in c.shape[-2:]))
 
     def __iter__(self) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(self.seed)
@@ -103,7 +132,7 @@ class Patches(IterableDataset[Tensor]):
                 copy = self.copies[below(len(self.copies))]
                 top, left = (below(size - self.side + 1) for size in copy.shape[-2:])
                 patch = copy[..., top : top + self.side, left : left + self.side]
-                patches.append(turned(patch, below(8)))
+                patches.append(turned(patch, below(WAYS)))
             yield torch.stack(patches, 1)
 
 
@@ -153,7 +182,13 @@ class InternalLearning(LightningModule):
 
 
 @torch.inference_mode()
-def correction(net: CorrectionNetwork, estimate: Tensor, jpeg: Tensor, side: int) -> Tensor:
+def correction(
+    net: CorrectionNetwork,
+    estimate: Tensor,
+    jpeg: Tensor,
+    side: int,
+    advance: Callable[[int], object] = bool,
+) -> Tensor:
     """Mean of the network's corrections over the eight ways to turn and mirror the image.
 
     Args:
@@ -161,15 +196,21 @@ def correction(net: CorrectionNetwork, estimate: Tensor, jpeg: Tensor, side: int
         estimate: (1, C, H, W) in [0, 1].
         jpeg: the decoded JPEG, the same shape.
         side: of the tiles in which it is computed; of no effect on the result but its rounding.
+        advance: called with the number of pixels done since, ``WAYS`` times those of the image (of
+            even size) in all.
+
+    Returns:
+        (1, C, H, W).
     """
-    pair = torch.cat([estimate, jpeg])
-    result = torch.empty_like(estimate)
     H, W = estimate.shape[-2:]
-    for tile in tiles_of(H, W, side, net.reach):
+    pair = F.pad(torch.cat([estimate, jpeg]), (0, W % 2, 0, H % 2), mode="replicate")
+    result = torch.empty_like(pair[:1])
+    for tile in tiles_of(H + H % 2, W + W % 2, side, net.reach):
         part = tile.outer(pair)
         mean = torch.zeros_like(part[:1])
-        for way in range(8):
+        for way in range(WAYS):
             e, j = turned(part, way).contiguous().split(1)
             mean += turned_back(net(e, j), way)
-        tile.place(result, mean / 8)
-    return result
+            advance(tile.pixels)
+        tile.place(result, mean / WAYS)
+    return result[..., :H, :W]

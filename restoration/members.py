@@ -6,6 +6,7 @@ import pickle
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from restoration.processes import Peer, cores
 
 # Processes side by side, however many cores there are: each may take 2 GiB of memory.
 MOST_WORKERS = 4
+APPLIED_PIXELS = 2**13  # pixels to which a network is applied, in all ways, in the time of a step
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,29 @@ class Member:
     seed: int
     device: str
 
+    @property
+    def units(self) -> int:
+        """Count the units of its work: optimiser steps, and as many as its application takes."""
+        return self.steps + application_units(*self.estimate.shape[-2:])
+
+
+def application_units(height: int, width: int) -> int:
+    """Tell how many optimiser steps take as long as to apply a network to an image."""
+    return max(height * width // APPLIED_PIXELS, 1)
+
 
 class Worker:
     """A process of its own that optimises one network after another (``restoration.worker``).
 
     Args:
         threads: of the process.
-        messages: where its reports are put: (member's number, steps done, correction or None).
+        messages: where its reports are put: (member's number, units done, correction or None).
     """
 
     def __init__(self, threads: int, messages: queue.Queue[Any]) -> None:
         self.messages = messages
         self.peer = Peer("restoration.worker", threads)
+        self.thread: threading.Thread | None = None
 
     def run(self, members: Iterator[tuple[int, Member]]) -> None:
         """Start to optimise the members that this and other workers take from ``members``."""
@@ -69,15 +82,16 @@ class Worker:
                     reply = self.peer.receive()
                     if isinstance(reply, RestorationError):
                         raise reply
-                    steps, output = reply
-                    self.messages.put((number, steps, output))
+                    units, output = reply
+                    self.messages.put((number, units, output))
         except (OSError, EOFError, pickle.UnpicklingError, RestorationError) as error:
             self.messages.put(error)
 
     def stop(self) -> None:
         """End the process, whatever it does."""
         self.peer.kill()
-        self.thread.join()  # it reads the end of the pipe; only then may the pipe be closed
+        if self.thread is not None:
+            self.thread.join()  # it reads the end of the pipe; only then may the pipe be closed
         self.peer.close()
 
 
@@ -93,46 +107,65 @@ class Shared(Iterator[tuple[int, Member]]):
             return next(self.numbered)
 
 
-def optimise_all(
-    members: Sequence[Member], report: Callable[[int], None]
-) -> list[NDArray[np.float32]]:
-    """Optimise networks side by side: one process with one thread per core.
+class Workers(AbstractContextManager["Workers"]):
+    """Processes that optimise networks side by side, one with one thread per core.
 
     On a CPU two such processes do about 1.6 times the work of one with two threads. On a GPU one
     network follows the other.
 
     Args:
-        members: what to optimise.
-        report: called with numbers of steps that were done.
-
-    Returns:
-        Per member its correction of the estimate, (1, C, H, W).
-
-    Raises:
-        RestorationError: a network failed, or its process was killed.
+        most: networks that there are to optimise at a time.
+        device: "cpu" or "cuda".
     """
-    number = min(len(members), cores(), MOST_WORKERS)
-    if any(m.device == "cuda" for m in members):
-        number = 1
-    messages: queue.Queue[Any] = queue.Queue()
-    outputs: dict[int, NDArray[np.float32]] = {}
-    workers: list[Worker] = []
-    todo = Shared(members)
-    try:
-        for _ in range(number):
-            workers.append(Worker(max(cores() // number, 1), messages))
-            workers[-1].run(todo)
+
+    def __init__(self, most: int, device: str) -> None:
+        self.number = min(most, cores(), MOST_WORKERS) if device == "cpu" else 1
+        self.messages: queue.Queue[Any] = queue.Queue()
+        self.workers: list[Worker] = []
+
+    def __enter__(self) -> Workers:
+        """Start the processes; they import what they need while this one goes on."""
+        try:
+            for _ in range(self.number):
+                self.workers.append(Worker(max(cores() // self.number, 1), self.messages))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the processes, whatever they do."""
+        for worker in self.workers:
+            worker.stop()
+
+    def optimise(
+        self, members: Sequence[Member], report: Callable[[int], object]
+    ) -> list[NDArray[np.float32]]:
+        """Optimise networks.
+
+        Args:
+            members: what to optimise.
+            report: called with the units of work done since, see ``Member.units``.
+
+        Returns:
+            Per member its correction of the estimate, (1, C, H, W).
+
+        Raises:
+            RestorationError: a network failed, or its process was killed; the others are no longer
+                of use.
+        """
+        outputs: dict[int, NDArray[np.float32]] = {}
+        todo = Shared(members)
+        for worker in self.workers:
+            worker.run(todo)
         while len(outputs) < len(members):
-            message = messages.get()
+            message = self.messages.get()
             if isinstance(message, RestorationError):
                 raise message
             if isinstance(message, Exception):
                 raise RestorationError("a process that optimised a network failed or was killed")
-            index, steps, output = message
-            report(steps)
+            index, units, output = message
+            report(units)
             if output is not None:
                 outputs[index] = output
-    finally:
-        for worker in workers:
-            worker.stop()
-    return [outputs[i] for i in range(len(members))]
+        return [outputs[i] for i in range(len(members))]

@@ -11,22 +11,25 @@ class Preset:
 
     A first estimate (``quick_estimate``) is corrected by the mean of what independently optimised
     networks have learned on smaller copies of the image (``restoration.correction``), and projected
-    onto the narrowed quantisation constraint set.
+    onto the narrowed quantisation constraint set. Networks of a later round learn on copies of what
+    the rounds before made of the image.
 
     Attributes:
         passes: of the first estimate, and of those of the copies.
-        stride: pixels between its groups of patches.
-        networks: how many networks are optimised, from different seeds.
+        count: patches in its groups.
+        rounds: how often copies are made.
+        networks: how many networks are optimised in each round, from different seeds.
         steps: optimiser steps of each, on images of 768 x 512 pixels and more.
     """
 
-    passes: int
-    stride: int
-    networks: int
-    steps: int
+    passes: int = 3
+    count: int = 16
+    rounds: int = 0
+    networks: int = 2
+    steps: int = 400
 
 
-FAST = Preset(passes=3, stride=5, networks=0, steps=0)
-BALANCED = Preset(passes=3, stride=5, networks=2, steps=600)
-BEST = Preset(passes=3, stride=5, networks=4, steps=1200)
+FAST = Preset()
+BALANCED = Preset(rounds=2)
+BEST = Preset(passes=4, count=32, rounds=3, networks=4, steps=800)
 PRESETS = {"fast": FAST, "balanced": BALANCED, "best": BEST}

@@ -24,16 +24,19 @@ from restoration.jpeg import (
 )
 from restoration.jpeg.estimate import quick_estimate
 from restoration.jpeg.projection import project
-from restoration.members import Member, optimise_all
+from restoration.members import Member, Workers, application_units
 from restoration.metrics import Scores, scores, to_pixels
 from restoration.presets import PRESETS, Preset
 
+# Width of the cells, in quantisation steps, onto which corrected images are projected: wider than
+# for estimates, since they are nearer to the original (tests/benchmarks/ablation.py --of networks).
+CORRECTED_SHRINK = 0.75
 TILE_SIDE = 1024  # of the tiles in which networks are applied: about 0.3 GiB
 SMALLEST_TILE = 128  # smaller ones would be mostly surroundings
 
 FULL_SIZE = 768 * 512  # pixels from which on networks take all steps of their preset
 FEWEST = 100  # steps for the smallest
-STEP_PIXELS = 2**13  # pixels that a pass of the first estimate filters in the time of a step
+STEP_PIXELS = 2**14  # pixels that a pass of the first estimate filters in the time of a step
 
 Advance = Callable[[int, int], None]  # (units of work done now, units in all)
 
@@ -128,8 +131,8 @@ def restore_jpeg(
 ) -> Tensor:
     """Restore a JPEG that is in memory; see ``restore``.
 
-    The first estimate, corrected by the mean of what the networks say, is projected onto the
-    narrowed quantisation constraint set.
+    The first estimate, corrected by the mean of what the networks of all rounds say, is projected
+    onto the narrowed quantisation constraint set.
 
     Returns:
         (1, C, H, W) in [0, 1], in the orientation in which the JPEG is stored.
@@ -137,10 +140,11 @@ def restore_jpeg(
     device = device_named(device)
     H, W, _ = jpeg.pixels.shape
     side = tile_side(H, W, tile)
-    networks = preset.networks if min(H, W) >= SMALLEST else 0
+    rounds = preset.rounds if min(H, W) >= SMALLEST else 0
     steps = steps_for(H, W, preset)
-    sizes = [(H, W), *((c.height, c.width) for c in (copies_of(H, W) if networks else []))]
-    total = preset.passes * sum(pass_units(*size) for size in sizes) + networks * steps
+    copies = sum(pass_units(c.height, c.width) for c in copies_of(H, W)) if rounds else 0
+    total = preset.passes * (pass_units(H, W) + rounds * copies)
+    total += rounds * preset.networks * (steps + application_units(H, W))
 
     def done(units: int) -> None:
         if advance:
@@ -148,26 +152,32 @@ def restore_jpeg(
 
     def first(file: CompressedImage) -> Tensor:
         units = pass_units(*file.pixels.shape[:2])
-        return quick_estimate(file, preset.passes, preset.stride, lambda: done(units))
+        return quick_estimate(file, preset.passes, preset.count, lambda: done(units))
 
-    estimate = first(jpeg)
-    if networks:
-        examples = training_copies(jpeg, estimate, first)
-        members = [
-            Member(
-                [example.numpy() for example in examples],
-                estimate.contiguous().numpy(),
-                to_tensor(jpeg.pixels).numpy(),
-                steps,
-                side,
-                seed + i,
-                device,
-            )
-            for i in range(networks)
-        ]
-        corrections = [torch.from_numpy(x) for x in optimise_all(members, done)]
-        estimate = estimate + torch.stack(corrections).mean(0)
-    return project(estimate, *known(jpeg), jpeg.sampling).clamp_(0, 1)
+    if not rounds:
+        return project(first(jpeg), *known(jpeg), jpeg.sampling).clamp_(0, 1)
+    with Workers(preset.networks, device) as workers:
+        estimate = image = first(jpeg)
+        corrections: list[Tensor] = []
+        for _ in range(rounds):
+            examples = [x.numpy() for x in training_copies(jpeg, image, first)]
+            seeds = range(seed + len(corrections), seed + len(corrections) + preset.networks)
+            members = [
+                Member(
+                    examples,
+                    estimate.contiguous().numpy(),
+                    to_tensor(jpeg.pixels).numpy(),
+                    steps,
+                    side,
+                    seed,
+                    device,
+                )
+                for seed in seeds
+            ]
+            corrections += [torch.from_numpy(x) for x in workers.optimise(members, done)]
+            image = estimate + torch.stack(corrections).mean(0)
+            image = project(image, *known(jpeg), jpeg.sampling, CORRECTED_SHRINK).clamp_(0, 1)
+    return image
 
 
 def steps_for(height: int, width: int, preset: Preset) -> int:

@@ -21,6 +21,11 @@ class Tile:
     right: int
     halo: int
 
+    @property
+    def pixels(self) -> int:
+        """Count the pixels without the halo."""
+        return (self.bottom - self.top) * (self.right - self.left)
+
     def outer(self, image: Tensor) -> Tensor:
         """Cut the tile and its halo, as far as the image goes, out of (N, C, H, W)."""
         top, left = max(self.top - self.halo, 0), max(self.left - self.halo, 0)
@@ -35,14 +40,18 @@ class Tile:
 
 
 def spans(size: int, side: int) -> list[tuple[int, int]]:
-    """Divide an axis into spans of nearly equal length, none longer than ``side``."""
-    number = -(-size // side)
-    starts = [i * size // number for i in range(number)]
+    """Divide an axis of even size into even spans of nearly equal length, at most ``side``."""
+    pairs = size // 2
+    number = -(-pairs // (side // 2))
+    starts = [2 * (i * pairs // number) for i in range(number)]
     return list(zip(starts, [*starts[1:], size], strict=True))
 
 
 def tiles_of(height: int, width: int, side: int, halo: int) -> list[Tile]:
-    """Divide an image into tiles, row by row; one tile if it is no larger than a tile."""
+    """Divide an image into tiles, row by row; one tile if it is no larger than a tile.
+
+    Sizes are even and so are the tiles': a network that halves its input sees the same pairs.
+    """
     return [
         Tile(*rows, *columns, halo)
         for rows in spans(height, side)

@@ -11,7 +11,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from restoration.correction import CorrectionNetwork, InternalLearning, Patches, correction
+from restoration.correction import (
+    WAYS,
+    CorrectionNetwork,
+    InternalLearning,
+    Patches,
+    correction,
+)
 from restoration.errors import RestorationError
 from restoration.members import Member
 from restoration.processes import answers, messages
@@ -38,6 +44,28 @@ class Report(Callback):
             self.report(REPORT_EVERY)
 
 
+class ApplicationProgress:
+    """Report an application in the units of a member, as its pixels are done.
+
+    Args:
+        pixels: in all.
+        units: in all.
+        report: called with the units since the last call.
+    """
+
+    def __init__(self, pixels: int, units: int, report: Callable[[int], None]) -> None:
+        self.pixels = pixels
+        self.units = units
+        self.report = report
+        self.done = 0
+
+    def advance(self, pixels: int) -> None:
+        """Take in pixels that were done."""
+        before = self.done * self.units // self.pixels
+        self.done += pixels
+        self.report(self.done * self.units // self.pixels - before)
+
+
 def optimise(member: Member, report: Callable[[int], None]) -> NDArray[np.float32]:
     """Optimise one network and return its correction of the estimate, (1, C, H, W)."""
     torch.manual_seed(member.seed)
@@ -57,9 +85,12 @@ def optimise(member: Member, report: Callable[[int], None]) -> NDArray[np.float3
             enable_model_summary=False,
         )
         trainer.fit(InternalLearning(net, member.steps), DataLoader(patches, batch_size=None))
+    report(member.steps % REPORT_EVERY)
     net.to(member.device)
     estimate, jpeg = (torch.from_numpy(x).to(member.device) for x in (member.estimate, member.jpeg))
-    return correction(net, estimate, jpeg, member.tile).cpu().numpy()
+    H, W = (size + size % 2 for size in estimate.shape[-2:])
+    progress = ApplicationProgress(WAYS * H * W, member.units - member.steps, report)
+    return correction(net, estimate, jpeg, member.tile, progress.advance).cpu().numpy()
 
 
 def precision(device: str) -> Literal["32-true", "bf16-mixed"]:
@@ -77,11 +108,11 @@ def main() -> None:
     answer = answers()
     for member in messages():
         try:
-            output = optimise(member, lambda steps: answer((steps, None)))
+            output = optimise(member, lambda units: answer((units, None)))
         except (RuntimeError, MemoryError, ValueError) as error:  # out of memory, most likely
             answer(RestorationError(f"a network failed: {' '.join(str(error).split())}"))
         else:
-            answer((member.steps % REPORT_EVERY, output))
+            answer((0, output))
 
 
 if __name__ == "__main__":

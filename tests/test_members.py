@@ -16,7 +16,7 @@ from PIL import Image
 from restoration.correction import RATE, CorrectionNetwork, Patches
 from restoration.errors import RestorationError
 from restoration.jpeg import to_tensor
-from restoration.members import Member, optimise_all
+from restoration.members import Member, Workers, application_units
 from restoration.processes import cores
 from restoration.worker import precision
 
@@ -59,31 +59,39 @@ def written_out(member):
     return mean.detach().numpy()
 
 
+def optimise(todo, report):
+    with Workers(len(todo), "cpu") as workers:
+        return workers.optimise(todo, report)
+
+
 def test_a_network_that_fails_is_one_line(photo):
     (member,) = members(photo, 1, 3)
     wrong = replace(member, estimate=member.estimate[..., :-1])  # does not fit the JPEG
     with pytest.raises(RestorationError, match=r"^a network failed: .*39.*$"):
-        optimise_all([wrong], lambda steps: None)
+        optimise([wrong], lambda units: None)
 
 
 def test_each_network_is_the_written_out_loop_and_keeps_its_place(photo):
-    todo, steps = members(photo, 3, 6), []
+    todo, units = members(photo, 3, 6), []
     # as many threads as a worker has: sums in another order grow apart under Adam
     torch.set_num_threads(max(cores() // min(3, cores()), 1))
-    outputs = optimise_all(todo, steps.append)
+    with Workers(3, "cpu") as workers:  # two rounds with the same processes
+        outputs = workers.optimise(todo[:2], units.append) + workers.optimise(
+            todo[2:], units.append
+        )
     for member, output in zip(todo, outputs, strict=True):
         np.testing.assert_allclose(output, written_out(member), atol=1e-5)
     assert np.abs(outputs[0] - outputs[1]).max() > 1e-3
-    assert sum(steps) == 18
+    assert sum(units) == 3 * (6 + application_units(48, 40))
 
 
 def test_a_killed_process_is_an_error_and_not_a_hang(photo):
-    def kill(steps):
+    def kill(units):
         for pid in children():
             os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(RestorationError, match="failed or was killed"):
-        optimise_all(members(photo, 2, 10_000), kill)
+        optimise(members(photo, 2, 10_000), kill)
     assert not children()
 
 

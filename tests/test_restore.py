@@ -122,7 +122,7 @@ def test_arithmetic_coding_is_refused_by_name(capsys):
 def test_networks_join_the_estimate_the_same_way_twice(photo, monkeypatch):
     """Through real worker processes; equal seeds give equal pixels, other seeds others."""
     Image.fromarray(photo[:, :80]).save("n.jpg", quality=10)
-    monkeypatch.setitem(presets.PRESETS, "balanced", presets.Preset(2, 5, networks=1, steps=8))
+    monkeypatch.setitem(presets.PRESETS, "balanced", presets.Preset(rounds=1, networks=1, steps=8))
     steps = []
     first, again, other = (
         np.array(

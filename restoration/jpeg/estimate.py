@@ -24,7 +24,7 @@ from restoration.jpeg.variation import total_variation
 def quick_estimate(
     jpeg: CompressedImage,
     passes: int = 8,
-    stride: int = 5,
+    count: int = 16,
     advance: Callable[[], object] = bool,
 ) -> Tensor:
     """Restore without a network: total variation, then collaborative filtering.
@@ -32,14 +32,14 @@ def quick_estimate(
     Args:
         jpeg: the file.
         passes: see ``collaborative_restoration``, as the following.
-        stride: pixels between two groups.
+        count: patches per group.
         advance: called after every pass.
 
     Returns:
         (1, C, H, W) in [0, 1].
     """
     start = total_variation(jpeg)
-    return collaborative_restoration(jpeg, start, passes, stride=stride, advance=advance)
+    return collaborative_restoration(jpeg, start, passes, count=count, advance=advance)
 
 
 @torch.no_grad()
