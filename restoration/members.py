@@ -18,7 +18,7 @@ from restoration.processes import Peer, cores
 
 # Processes side by side, however many cores there are: each may take 2 GiB of memory.
 MOST_WORKERS = 4
-APPLIED_PIXELS = 2**13  # pixels to which a network is applied, in all ways, in the time of a step
+APPLIED_PIXELS = 2**14  # pixels to which a network is applied, in all ways, in the time of a step
 
 
 @dataclass(frozen=True)

@@ -31,5 +31,5 @@ class Preset:
 
 FAST = Preset()
 BALANCED = Preset(rounds=2)
-BEST = Preset(passes=4, count=32, rounds=3, networks=4, steps=800)
+BEST = Preset(passes=4, count=32, rounds=3, steps=800)
 PRESETS = {"fast": FAST, "balanced": BALANCED, "best": BEST}

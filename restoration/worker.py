@@ -90,7 +90,10 @@ def optimise(member: Member, report: Callable[[int], None]) -> NDArray[np.float3
     estimate, jpeg = (torch.from_numpy(x).to(member.device) for x in (member.estimate, member.jpeg))
     H, W = (size + size % 2 for size in estimate.shape[-2:])
     progress = ApplicationProgress(WAYS * H * W, member.units - member.steps, report)
-    return correction(net, estimate, jpeg, member.tile, progress.advance).cpu().numpy()
+    reduced = precision(member.device) != "32-true"
+    with torch.autocast(member.device, torch.bfloat16, enabled=reduced):
+        result = correction(net, estimate, jpeg, member.tile, progress.advance)
+    return result.cpu().numpy()
 
 
 def precision(device: str) -> Literal["32-true", "bf16-mixed"]:

@@ -54,7 +54,8 @@ def written_out(member):
     for turns in range(4):
         for axes in ((), (3,)):
             e, j = (torch.rot90(z.flip(axes), turns, (2, 3)) for z in (x, y))
-            predicted = net(e.contiguous(), j.contiguous())  # in full precision
+            with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
+                predicted = net(e.contiguous(), j.contiguous()).float()
             mean = mean + torch.rot90(predicted, -turns, (2, 3)).flip(axes) / 8
     return mean.detach().numpy()
 
