@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from restoration.errors import RestorationError
-from restoration.layers import BatchNorm, Conv, ConvBlock, mirror_indices, upsample
+from restoration.layers import BatchNorm, Conv, ConvBlock, bordered, is_dual, mirror_indices
+from restoration.upsampling import interleave, upsampled_convolution, upsampled_moments
 
 
 class Level(nn.Module):
@@ -27,18 +28,50 @@ class Level(nn.Module):
         self.deeper = deeper
         joined = skip + (deeper.filters if deeper else filters)
         self.norm = BatchNorm(joined)
-        self.up = nn.Sequential(ConvBlock(joined, filters, 3), ConvBlock(filters, filters, 1))
+        self.spatial = ConvBlock(joined, filters, 3)
+        self.pointwise = ConvBlock(filters, filters, 1)
         self.nearest = nearest
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) -> (N, filters, H, W), H and W even."""
+    def forward(self, x: Tensor, head: nn.Module | None = None) -> Tensor:
+        """(N, inputs, H, W) -> (N, filters, H, W), H and W even, and on through ``head``.
+
+        The head must be pointwise.
+        """
         y = self.down(x)  # (N, filters, H/2, W/2)
         if self.deeper is not None:
             y = self.deeper(y)
-        y = F.interpolate(y, scale_factor=2, mode="nearest") if self.nearest else upsample(y)
+        if is_dual(x) or (x.device.type != "cpu" and not self.nearest):
+            y = self.written_out(x, y)
+            return y if head is None else head(y)
+        # The same: the norm goes into the convolution's weights, and that into the small image.
+        s = None if self.skip is None else self.skip(x)
+        moments = upsampled_moments(y, self.nearest)
+        if s is not None:
+            variance, mean = torch.var_mean(s, (0, 2, 3), correction=0)
+            moments = torch.cat([mean, moments[0]]), torch.cat([variance, moments[1]])
+        scale, shift = self.norm.folded(*moments)
+        weight, bias = self.spatial.convolution.weight, self.spatial.convolution.bias
+        assert bias is not None
+        bias = bias + weight.sum((2, 3)) @ shift
+        weight = weight * scale.view(-1, 1, 1)
+        k = weight.shape[1] - y.shape[1]  # filters of the skip branch come first
+        phases = upsampled_convolution(y, weight[:, k:], bias, self.nearest)
+        if s is None:  # all that follows is pointwise: the phases may wait to be interleaved
+            z = self.pointwise(self.spatial.activate(phases.flatten(2, 4)))
+            z = z if head is None else head(z)
+            return interleave(z.view(*z.shape[:2], *phases.shape[2:]))
+        z = interleave(phases) + F.conv2d(bordered(s, 1), weight[:, :k])
+        z = self.pointwise(self.spatial.activate(z))
+        return z if head is None else head(z)
+
+    def written_out(self, x: Tensor, y: Tensor) -> Tensor:
+        """Go up as described: ``y`` from the scales below, (N, filters, H/2, W/2)."""
+        mode = "nearest" if self.nearest else "bilinear"
+        y = F.interpolate(y, scale_factor=2, mode=mode)
         if self.skip is not None:
             y = torch.cat([self.skip(x), y], 1)  # unequal sizes are an error, never cropped
-        return self.up(self.norm(y))
+        result: Tensor = self.pointwise(self.spatial(self.norm(y)))
+        return result
 
 
 class Hourglass(nn.Module):
@@ -112,5 +145,5 @@ class Hourglass(nn.Module):
         if left + right:
             z = z.index_select(-1, mirror_indices(W, left, right, z.device))
         assert self.level is not None
-        y = torch.sigmoid(self.head(self.level(z)))
+        y = torch.sigmoid(self.level(z, self.head))
         return y[..., top : top + H, left : left + W]

@@ -6,9 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from restoration import networks
 from restoration.errors import RestorationError
-from restoration.layers import Conv, mirror_indices, reflect, upsample
+from restoration.layers import Conv, bordered, mirror_indices
 from restoration.networks import Hourglass
+from restoration.upsampling import interleave, upsampled_convolution, upsampled_moments
 
 LOW = {"filters": [8, 16, 32, 64, 128], "skips": [0, 0, 0, 4, 4]}
 MEDIUM = {"filters": [8, 16, 32, 64, 128, 256], "skips": [6, 6, 4, 4, 6, 6]}
@@ -76,8 +78,9 @@ def test_parameter_counts_are_the_papers(config, with_skips, without):
         LOW,
         {**LOW, "skips": [0] * 5},
         {"filters": [8, 16, 8], "skips": [6, 0, 4], "nearest_levels": 2},
+        {"filters": [8, 16], "skips": [0, 0], "nearest_levels": 1},
     ],
-    ids=["low", "low without skips", "uneven"],
+    ids=["low", "low without skips", "uneven", "nearest without skips"],
 )
 def test_equals_the_reference_architecture_with_gradients(config):
     torch.manual_seed(0)
@@ -98,12 +101,12 @@ def test_equals_the_reference_architecture_with_gradients(config):
         torch.testing.assert_close(a.grad, b.grad, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("pad", [1, 2])
-def test_reflect_equals_pytorchs_padding_with_gradients(pad):
+@pytest.mark.parametrize(("inset", "mode"), [(0, "replicate"), (1, "reflect")])
+def test_borders_equal_pytorchs_padding_with_gradients(inset, mode):
     x = torch.randn(2, 3, 7, 5, requires_grad=True)
     y = x.detach().clone().requires_grad_()
-    weight = torch.randn(2, 3, 7 + 2 * pad, 5 + 2 * pad)
-    mine, theirs = reflect(x, pad), F.pad(y, (pad,) * 4, mode="reflect")
+    weight = torch.randn(2, 3, 9, 7)
+    mine, theirs = bordered(x, inset), F.pad(y, (1,) * 4, mode=mode)
     assert torch.equal(mine, theirs)
     (mine * weight).sum().backward()
     (theirs * weight).sum().backward()
@@ -119,11 +122,11 @@ def test_mirror_indices_are_numpys_reflect(size, before, after):
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 31), (64, 96), (65, 130)])
-def test_output_aligns_with_the_input_for_any_size(size):
+def test_output_aligns_with_the_input_for_any_size(size, monkeypatch):
     net = Hourglass(filters=(8, 16, 32, 64), skips=(0, 0, 0, 0))
-    net.level, net.head = nn.Identity(), nn.Identity()
+    monkeypatch.setattr(net.level, "forward", lambda z, head: z)
     z = torch.rand(1, 3, *size)
-    torch.testing.assert_close(net(z), torch.sigmoid(z), rtol=0, atol=0)
+    torch.testing.assert_close(net(z), torch.sigmoid(z))
 
 
 def test_pads_by_mirroring_at_the_entrance_and_crops_at_the_exit():
@@ -150,18 +153,49 @@ def test_lists_of_unequal_length_are_refused():
         Hourglass(filters=[8, 16, 32, 64, 128], skips=[4, 4])
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 5), (4, 3), (16, 24)])
-def test_upsampling_equals_pytorchs_with_gradients(size):
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 3, *size, generator=generator, dtype=torch.float64, requires_grad=True)
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+@pytest.mark.parametrize("size", [(2, 2), (3, 2), (4, 7), (16, 24)])
+def test_convolution_of_the_upsampled_equals_pytorchs_with_gradients(mode, size):
+    torch.manual_seed(0)
+    mine = [torch.randn(shape).double() for shape in ((2, 3, *size), (5, 3, 3, 3), (5,))]
+    theirs = [t.clone().requires_grad_() for t in mine]
+    for t in mine:
+        t.requires_grad_()
+    y = interleave(upsampled_convolution(*mine, mode == "nearest"))
+    up = F.interpolate(theirs[0], scale_factor=2, mode=mode)
+    z = F.conv2d(F.pad(up, (1,) * 4, mode="reflect"), *theirs[1:])
+    torch.testing.assert_close(y, z)
+    probe = torch.randn(z.shape).double()
+    for image in (y, z):
+        (image * probe).sum().backward()
+    for a, b in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+def test_moments_of_the_upsampled_equal_pytorchs_with_gradients(mode):
+    torch.manual_seed(0)
+    x = (torch.randn(2, 3, 5, 6).double() + 7).requires_grad_()
     y = x.detach().clone().requires_grad_()
-    mine = upsample(x)
-    theirs = F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=False)
-    assert torch.equal(mine, theirs)
-    weights = torch.randn(mine.shape, generator=generator, dtype=torch.float64)
-    for image in (mine, theirs):
-        (image * weights).sum().backward()
+    mean, variance = upsampled_moments(x, mode == "nearest")
+    up = F.interpolate(y, scale_factor=2, mode=mode)
+    expected = up.mean((0, 2, 3)), up.var((0, 2, 3), correction=0)
+    torch.testing.assert_close((mean, variance), expected)
+    probe = torch.randn(2, 3).double()
+    for a, b in ((mean, variance), expected):
+        (a * probe[0] + b * probe[1]).sum().backward()
     torch.testing.assert_close(x.grad, y.grad)
+
+
+@pytest.mark.parametrize("skips", [(0, 0, 0), (2, 1, 3)])
+@pytest.mark.parametrize("nearest_levels", [0, 2])
+def test_the_fast_way_up_is_the_one_written_out(skips, nearest_levels, monkeypatch):
+    torch.manual_seed(0)
+    net = Hourglass(3, 3, (4, 5, 6), skips, nearest_levels).double()
+    z = torch.rand(1, 3, 32, 48).double()
+    fast = net(z)
+    monkeypatch.setattr(networks, "is_dual", lambda x: True)
+    torch.testing.assert_close(fast, net(z))
 
 
 def test_a_1x1_convolution_equals_pytorchs_with_gradients():

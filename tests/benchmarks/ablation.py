@@ -19,7 +19,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from restoration import copies
+from restoration import copies, restoring
 from restoration.data import centre_crop
 from restoration.files import write_atomically
 from restoration.jpeg import compress, estimate, read_lossless, to_tensor
@@ -27,7 +27,6 @@ from restoration.jpeg.estimate import collaborative_restoration
 from restoration.jpeg.variation import total_variation
 from restoration.metrics import scores
 from restoration.presets import BALANCED
-from restoration.restoring import restore_jpeg
 
 sys.path.insert(0, str(Path(__file__).parent))
 from run_and_table import RunAndTable, chosen
@@ -58,16 +57,21 @@ VARIANTS = {
 }
 
 
-# name: (changes of the preset, changes of the copies to learn from)
+# name: (changes of the preset, what is replaced)
 NETWORKS = {
-    "all": ({}, {}),
-    "no network": ({"networks": 0}, {}),
-    "one network": ({"networks": 1}, {}),
-    "half the steps": ({"steps": BALANCED.steps // 2}, {}),
-    "twice the steps": ({"steps": BALANCED.steps * 2}, {}),
-    "estimates of 8 passes": ({"passes": 8}, {}),
-    "4 copies": ({}, {"NUMBER": 4}),
-    "copies at half the size alone": ({}, {"SCALES": (0.5,)}),
+    "all": ({}, None),
+    "no network": ({"rounds": 0}, None),
+    "one round": ({"rounds": 1}, None),
+    "one round of as many networks": ({"rounds": 1, "networks": 2 * BALANCED.networks}, None),
+    "three rounds": ({"rounds": 3}, None),
+    "one network per round": ({"networks": 1}, None),
+    "half the steps": ({"steps": BALANCED.steps // 2}, None),
+    "twice the steps": ({"steps": BALANCED.steps * 2}, None),
+    "larger groups": ({"count": 32}, None),
+    "4 copies": ({}, patch.object(copies, "NUMBER", 4)),
+    "copies at half the size alone": ({}, patch.object(copies, "SCALES", (0.5,))),
+    "cells of 0.5 steps": ({}, patch.object(restoring, "CORRECTED_SHRINK", 0.5)),
+    "whole cells": ({}, patch.object(restoring, "CORRECTED_SHRINK", 1.0)),
 }
 
 
@@ -75,15 +79,13 @@ def restored(jpeg, options, replaced):
     options = dict(options)
     from_jpeg = options.pop("jpeg_start", False)
     start = to_tensor(jpeg.pixels) if from_jpeg else total_variation(jpeg)
-    if replaced is None:
-        return collaborative_restoration(jpeg, start, **options)
-    with replaced:
+    with replaced or nullcontext():
         return collaborative_restoration(jpeg, start, **options)
 
 
 def corrected(jpeg, changed, replaced):
-    with patch.multiple(copies, **replaced) if replaced else nullcontext():
-        return restore_jpeg(jpeg, replace(BALANCED, **changed), device="cpu")
+    with replaced or nullcontext():
+        return restoring.restore_jpeg(jpeg, replace(BALANCED, **changed), device="cpu")
 
 
 def run(options: argparse.Namespace) -> None:

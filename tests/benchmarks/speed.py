@@ -69,7 +69,7 @@ def plain_level(level: Level, inputs: int) -> nn.Sequential:
     mode = "nearest" if level.nearest else "bilinear"
     inside.append(nn.Upsample(scale_factor=2, mode=mode))
     body = nn.Sequential(*inside)
-    skip = level.skip[0].out_channels if level.skip is not None else 0
+    skip = level.skip.convolution.out_channels if level.skip is not None else 0
     joined = level.norm.num_features
     first = Concat(nn.Sequential(*plain_block(inputs, skip, 1)), body) if skip else body
     return nn.Sequential(
