@@ -56,9 +56,7 @@ class Concat(nn.Module):
         self.branches = nn.ModuleList(branches)
 
     def forward(self, x):
-        # evaluated from the last on, as our network does: so the order of calls is the same
-        parts = [branch(x) for branch in reversed(self.branches)]
-        return torch.cat(parts[::-1], 1)
+        return torch.cat([branch(x) for branch in self.branches], 1)
 
 
 def plain_level(level: Level, inputs: int) -> nn.Sequential:
@@ -84,25 +82,10 @@ def plain_network(ours: Hourglass, depth: int) -> nn.Sequential:
     """The same function as a module per layer, with the same weights."""
     head = nn.Conv2d(*reversed(ours.head.weight.shape[:2]), 1)
     net = nn.Sequential(plain_level(ours.level, depth), head, nn.Sigmoid())
-    for theirs, own in zip(ordered(net), ordered(ours), strict=True):
-        theirs.load_state_dict(own.state_dict(), strict=False)
+    # both register their layers in the order in which data passes them
+    for theirs, own in zip(net.parameters(), ours.parameters(), strict=True):
+        theirs.data.copy_(own.data)
     return net
-
-
-def ordered(net: nn.Module) -> list[nn.Module]:
-    """Convolutions and norms in the order in which a forward pass calls them."""
-    calls = []
-    hooks = [
-        m.register_forward_hook(lambda module, *_: calls.append(module))
-        for m in net.modules()
-        if isinstance(m, nn.Conv2d | nn.BatchNorm2d)
-    ]
-    depth = next(m for m in net.modules() if isinstance(m, nn.Conv2d)).in_channels
-    with torch.no_grad():
-        net(torch.rand(1, depth, 512, 512, generator=torch.Generator().manual_seed(0)))
-    for hook in hooks:
-        hook.remove()
-    return calls
 
 
 def network(name: str) -> Hourglass:
