@@ -10,7 +10,7 @@ Adam as it comes, the noise saved and copied, and at every step the output on th
 moving average and the PSNR. It has our network's very weights, so both optimise the same function.
 Plain loop, bare loop (network, loss, Adam) and ``fit`` (all callbacks at their defaults) are timed
 in turns in one process, so that whatever else the machine does hits all alike; medians are told.
-Peak memory is that of a process of its own for each.
+Peak memory is that of a process of its own for each, less what it takes before the network.
 """
 
 import argparse
@@ -191,6 +191,7 @@ def prepared(folder: Path, size: tuple[int, int]) -> tuple[SingleImage, Path]:
 def memory(kind: str, name: str, size: tuple[int, int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         data, _ = prepared(Path(folder), size)
+        before = peak_mib()
         net = network(name)
         if kind == "plain":
             step = plain_stepper(plain_network(net, 3), data.batch, data.truth)
@@ -198,7 +199,7 @@ def memory(kind: str, name: str, size: tuple[int, int]) -> None:
             step = bare_stepper(net, data.batch)
         for _ in range(3):
             step()
-    print(peak_mib())
+    print(peak_mib() - before)
 
 
 def quality(file: Path, steps: int = 400, size: tuple[int, int] = (192, 192)) -> None:
