@@ -12,6 +12,10 @@ from restoration.errors import RestorationError
 from restoration.layers import BatchNorm, Conv, ConvBlock, bordered, is_dual, mirror_indices
 from restoration.upsampling import interleave, upsampled_convolution, upsampled_moments
 
+# Below so many pixels (before upsampling) making the weights of the phases costs more time than
+# the passes over the large image do: 128 x 128, measured with 8 to 256 filters on a CPU.
+PHASES_PIXELS = 2**14
+
 
 class Level(nn.Module):
     """One scale: down by two, the scales below, up by two, joined with an optional skip branch."""
@@ -40,7 +44,8 @@ class Level(nn.Module):
         y = self.down(x)  # (N, filters, H/2, W/2)
         if self.deeper is not None:
             y = self.deeper(y)
-        if is_dual(x) or (x.device.type != "cpu" and not self.nearest):
+        small = y.shape[2] * y.shape[3] < PHASES_PIXELS
+        if small or is_dual(x) or (x.device.type != "cpu" and not self.nearest):
             y = self.written_out(x, y)
             return y if head is None else head(y)
         # The same: the norm goes into the convolution's weights, and that into the small image.
