@@ -63,15 +63,15 @@ NETWORKS = {
     "no network": ({"rounds": 0}, None),
     "one round": ({"rounds": 1}, None),
     "one round of as many networks": ({"rounds": 1, "networks": 2 * BALANCED.networks}, None),
-    "three rounds": ({"rounds": 3}, None),
     "one network per round": ({"networks": 1}, None),
     "half the steps": ({"steps": BALANCED.steps // 2}, None),
-    "twice the steps": ({"steps": BALANCED.steps * 2}, None),
-    "larger groups": ({"count": 32}, None),
     "4 copies": ({}, patch.object(copies, "NUMBER", 4)),
     "copies at half the size alone": ({}, patch.object(copies, "SCALES", (0.5,))),
     "cells of 0.5 steps": ({}, patch.object(restoring, "CORRECTED_SHRINK", 0.5)),
     "whole cells": ({}, patch.object(restoring, "CORRECTED_SHRINK", 1.0)),
+    "three rounds": ({"rounds": 3}, None),
+    "twice the steps": ({"steps": BALANCED.steps * 2}, None),
+    "larger groups": ({"count": 32}, None),
 }
 
 
