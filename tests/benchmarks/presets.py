@@ -1,7 +1,7 @@
 """The presets of `restoration restore` on a folder of clean images, beside the JPEG and re-JPEG.
 
 python tests/benchmarks/presets.py run FOLDER RESULTS.json --presets fast balanced
-python tests/benchmarks/presets.py table RESULTS.json [--same fast balanced]
+python tests/benchmarks/presets.py table RESULTS.json [--same fast balanced] [--short]
 
 Results are added to the file as they come; what it holds already is not computed again.
 """
@@ -62,6 +62,28 @@ def table(options: argparse.Namespace) -> None:
             )
         )
         rows = [r for r in rows if (r["image"], r["quality"]) in shared]
+    (short if options.short else full)(rows)
+
+
+def short(rows: list[dict]) -> None:
+    """PSNR / MS-SSIM, a row per method."""
+    print("| | " + " | ".join(map(str, QUALITIES)) + " |")
+    print("|---" * (len(QUALITIES) + 1) + "|")
+    for method in ("JPEG", "re-JPEG", *PRESETS):
+        cells = []
+        for quality in QUALITIES:
+            some = [r for r in rows if (r["quality"], r["method"]) == (quality, method)]
+            if some:
+                psnr, ms_ssim = (np.mean([r[k] for r in some]) for k in ("psnr", "ms_ssim"))
+                cells.append(f"{psnr:.2f} / {ms_ssim:.3f}")
+            else:
+                cells.append("not measured")
+        if cells != ["not measured"] * len(QUALITIES):
+            print(f"| {method} | " + " | ".join(cells) + " |")
+
+
+def full(rows: list[dict]) -> None:
+    """All means and the least gain, a row per quality and method."""
     print(
         "| quality | method | images | PSNR | MS-SSIM | chroma PSNR | seconds | worst gain / dB |"
     )
@@ -89,6 +111,7 @@ def main() -> None:
     command.run.add_argument("--presets", nargs="*", choices=list(PRESETS), default=list(PRESETS))
     command.run.add_argument("--qualities", nargs="+", type=int, default=QUALITIES)
     command.table.add_argument("--same", nargs="+", default=[], help="images that these share")
+    command.table.add_argument("--short", action="store_true", help="PSNR and MS-SSIM alone")
     command.main()
 
 
