@@ -20,6 +20,7 @@ from restoration import callbacks
 from restoration.arguments import plain
 from restoration.callbacks.checkpoint import FILE as CHECKPOINT
 from restoration.callbacks.curves import Curves
+from restoration.callbacks.keep import check_rules
 from restoration.data import SingleImage
 from restoration.errors import RestorationError
 from restoration.files import find
@@ -121,6 +122,7 @@ class FitCLI(LightningCLI):
         kept = [c for c in callbacks if not isinstance(c, off)]
         first = next(i for i, c in enumerate(kept) if isinstance(c, Curves))  # which records them
         kept[first:first] = self.config_init[self.subcommand].rules
+        check_rules(kept, self.config_init[self.subcommand].result.keep)
         return super()._instantiate_trainer(config, kept)
 
     def before_fit(self) -> None:

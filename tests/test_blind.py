@@ -111,6 +111,12 @@ def test_the_output_of_a_rule_becomes_the_result(tmp_path, monkeypatch, capsys):
     arguments += ["--data.crop", "64", "--trainer.max_steps", "40", "--folder", "runs/one"]
     assert main(["fit", *arguments, "--result.keep", "nearest"]) == 1
     assert "no rule 'nearest'" in capsys.readouterr().err
+    assert main(["fit", *arguments, "--result.keep", "best"]) == 1  # the truth never chooses
+    assert main(["fit", *arguments, "--rules", "[]"]) == 1
+    assert "--result.keep null takes the last output" in capsys.readouterr().err
+    assert main(["fit", *arguments, "--rules+=NearestEstimate"]) == 1
+    assert "rule nearest_estimate is given twice" in capsys.readouterr().err
+    assert not (tmp_path / "runs/one").exists()
     rule = ["--rules+=restoration.callbacks.NearestReJPEG", "--rules.begin", "1"]
     keep = ["--result.keep", "nearest_rejpeg", "--result.shrink", "null"]
     assert main(["fit", *arguments, "--rules", "[]", *rule, *keep]) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from restoration.data import image_of
+from restoration.errors import RestorationError
 from restoration.metrics import psnr
 
 
@@ -105,3 +107,25 @@ class LeastSURE(KeepImage):
         """Compare this step's estimate with the least so far."""
         if "sure" in outputs:
             self.offer(-outputs["sure"], trainer.global_step, outputs["image"])
+
+
+def check_rules(callbacks: Sequence[Callback], keep: str | None) -> None:
+    """Check the rules of a run before it starts.
+
+    Args:
+        callbacks: of the trainer.
+        keep: name of the rule whose output becomes the restored image, if any.
+
+    Raises:
+        RestorationError: a rule is given twice, or there is none of that name.
+    """
+    # an oracle, which knows the truth, is none
+    names = [c.name for c in callbacks if isinstance(c, KeepImage) and not isinstance(c, BestStep)]
+    for name in names:
+        if names.count(name) > 1:
+            raise RestorationError(f"rule {name} is given twice; --rules [] starts anew")
+    if keep is not None and keep not in names:
+        raise RestorationError(
+            f"no rule {keep!r} to keep; there are {', '.join(names)}; "
+            "--result.keep null takes the last output"
+        )

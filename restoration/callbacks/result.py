@@ -13,11 +13,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from restoration.callbacks.blind import BlindRule
-from restoration.callbacks.keep import KeepImage
+from restoration.callbacks.keep import KeepImage, check_rules
 from restoration.callbacks.smoothing import OutputSmoothing
 from restoration.callbacks.table import show
 from restoration.data import SingleImage, image_of
-from restoration.errors import Interrupted, RestorationError
+from restoration.errors import Interrupted
 from restoration.figures import comparison
 from restoration.files import write_atomically
 from restoration.jpeg import pixels_of
@@ -61,9 +61,7 @@ class ResultWriter(Callback):
             RestorationError: there is no rule of the name given.
         """
         self.directory = Path(trainer.log_dir or trainer.default_root_dir)
-        names = [c.name for c in callbacks_of(trainer, KeepImage)]
-        if self.keep is not None and self.keep not in names:
-            raise RestorationError(f"no rule {self.keep!r} to keep; there are {', '.join(names)}")
+        check_rules(callbacks_of(trainer, Callback), self.keep)
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the clock; a result of an earlier run in this directory is no longer valid."""
