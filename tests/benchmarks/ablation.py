@@ -64,7 +64,10 @@ NETWORKS = {
     "one round": ({"rounds": 1}, None),
     "one round of as many networks": ({"rounds": 1, "networks": 2 * BALANCED.networks}, None),
     "one network per round": ({"networks": 1}, None),
-    "half the steps": ({"steps": BALANCED.steps // 2}, None),
+    "half the steps": (
+        {"steps": BALANCED.steps // 2},
+        patch.object(restoring, "FEWEST", restoring.FEWEST // 2),
+    ),
     "4 copies": ({}, patch.object(copies, "NUMBER", 4)),
     "copies at half the size alone": ({}, patch.object(copies, "SCALES", (0.5,))),
     "cells of 0.5 steps": ({}, patch.object(restoring, "CORRECTED_SHRINK", 0.5)),
