@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import os
 import sys
 from importlib.metadata import version
 
 from restoration.errors import Interrupted, RestorationError, UsageError
+from restoration.runtime import keep_freed_memory, set_waiting
 
 COMMANDS = ("restore", "fit", "sweep", "report", "kodak")
 
@@ -40,8 +40,8 @@ examples:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return 0 done, 1 failed, 2 wrong usage, 130 stopped by the user."""
-    # Threads that spin while they wait halve the speed as soon as another process wants a core.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    set_waiting()
+    keep_freed_memory()
     arguments = sys.argv[1:] if arguments is None else arguments
     command = arguments[0] if arguments else None
     if command in (None, "-h", "--help"):

@@ -13,8 +13,8 @@ from restoration.layers import BatchNorm, Conv, ConvBlock, bordered, is_dual, mi
 from restoration.upsampling import interleave, upsampled_convolution, upsampled_moments
 
 # Below so many pixels (before upsampling) making the weights of the phases costs more time than
-# the passes over the large image do: 128 x 128, measured with 8 to 256 filters on a CPU.
-PHASES_PIXELS = 2**14
+# the passes over the large image do: 32 x 32, measured with 8 to 256 filters on a CPU.
+PHASES_PIXELS = 2**10
 
 
 class Level(nn.Module):
@@ -52,8 +52,8 @@ class Level(nn.Module):
         s = None if self.skip is None else self.skip(x)
         moments = upsampled_moments(y, self.nearest)
         if s is not None:
-            variance, mean = torch.var_mean(s, (0, 2, 3), correction=0)
-            moments = torch.cat([mean, moments[0]]), torch.cat([variance, moments[1]])
+            of_skip = upsampled_moments(s, nearest=True)  # those of the image itself
+            moments = torch.cat([of_skip[0], moments[0]]), torch.cat([of_skip[1], moments[1]])
         scale, shift = self.norm.folded(*moments)
         weight, bias = self.spatial.convolution.weight, self.spatial.convolution.bias
         assert bias is not None

@@ -3,6 +3,10 @@
 Of the output's four phases (even and odd rows and columns) each is a convolution of the small image
 with weights of its own. So no pass over the large image is needed for upsampling, its mirrored
 borders and its statistics.
+
+Bilinear upsampling is nearest neighbour upsampling followed by [1 2 1] / 4 along both axes, and
+this commutes with the convolution: it is done last. So 2 x 2 weights do for both, where a pixel of
+the large image takes 3 x 3.
 """
 
 from __future__ import annotations
@@ -14,15 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from restoration.layers import bordered
+from restoration.phases import Cropped, Smoothed
 
-# Weight of the small image's samples i - 1, i, i + 1 in sample 2 i + phase + d of the large one:
-# [phase][d + 1][tap]. Bilinear: 3/4 of the nearer sample, 1/4 of the further.
-BILINEAR = (
-    ((0.75, 0.25, 0), (0.25, 0.75, 0), (0, 0.75, 0.25)),
-    ((0.25, 0.75, 0), (0, 0.75, 0.25), (0, 0.25, 0.75)),
-)
-# Nearest: of the taps only two are not zero, phase and phase + 1.
-NEAREST = (((1, 0), (0, 1), (0, 1)), ((1, 0), (1, 0), (0, 1)))
+# Weights of two neighbouring samples of the small image from the three of a convolution of the one
+# upsampled by nearest neighbour: [phase][tap of the convolution][sample]. An even sample, 2 i, sees
+# i - 1, i, i; an odd one, 2 i + 1, sees i, i, i + 1.
+PAIRS = (((1.0, 0.0), (0.0, 1.0), (0.0, 1.0)), ((1.0, 0.0), (1.0, 0.0), (0.0, 1.0)))
 
 
 def upsampled_convolution(x: Tensor, weight: Tensor, bias: Tensor, nearest: bool) -> Tensor:
@@ -37,78 +38,116 @@ def upsampled_convolution(x: Tensor, weight: Tensor, bias: Tensor, nearest: bool
     Returns:
         (N, O, 2, 2, H, W): phase of the row, phase of the column, half the row, half the column.
     """
-    N, _, H, W = x.shape
-    small = bordered(x, 0)
-    taps = torch.tensor(NEAREST if nearest else BILINEAR, dtype=x.dtype, device=x.device)
-    phases = torch.einsum("ocde,pda,qeb->opqcab", weight, taps, taps)  # (O, 2, 2, C, taps, taps)
+    small = bordered(x, 0)  # continues the large image as a mirror about its border does
+    phases = phase_weights(weight)
     if nearest:
-        # a mirrored border repeats the small image's, so nothing is to be amended
-        parts = [
-            F.conv2d(small[..., p : p + H + 1, q : q + W + 1], phases[:, p, q], bias)
-            for p in (0, 1)
-            for q in (0, 1)
-        ]
-        return torch.stack(parts, 2).view(N, -1, 2, 2, H, W)
-    y = F.conv2d(small, phases.flatten(0, 2), bias.repeat_interleave(4)).view(N, -1, 2, 2, H, W)
-    # The repeated border of ``small`` continues the image by up(x)[0] where the mirror has
-    # up(x)[1] = up(x)[0] + (x[1] - x[0]) / 4. The columns' share in the corners is the rows'.
-    changes = (
-        _line((x[:, :, 1] - x[:, :, 0]) / 4, weight[:, :, 0], "reflect"),
-        _line((x[:, :, -2] - x[:, :, -1]) / 4, weight[:, :, 2], "reflect"),
-        _line((x[..., 1] - x[..., 0]) / 4, weight[..., 0], "replicate"),
-        _line((x[..., -2] - x[..., -1]) / 4, weight[..., 2], "replicate"),
-    )
-    result: Tensor = _AddBorders.apply(y, *changes)
-    return result
+        v = F.conv2d(small, phases, bias.repeat_interleave(4))
+        cropped: Tensor = Cropped.apply(v)
+        return cropped
+    phases = phases / 16
+    v = F.conv2d(small, phases, bias.repeat_interleave(4) / 16)
+    smoothed: Tensor = Smoothed.apply(v, *_mirror_terms(x, phases))
+    return smoothed
 
 
-def _line(x: Tensor, weight: Tensor, mode: str) -> Tensor:
-    """Upsample (N, C, L), continue it, convolve with (O, C, 3): (N, O, 2, L) by phase."""
-    before, after = F.pad(x, (1, 1), mode="replicate").unfold(2, x.shape[2], 2).unbind(2)
-    large = torch.stack([x * 0.75 + before * 0.25, x * 0.75 + after * 0.25], -1).flatten(2)
-    large = F.pad(large, (1, 1), mode=mode)
-    L = 2 * x.shape[2]
+def phase_weights(weight: Tensor) -> Tensor:
+    """Weights of the four phases of an image upsampled by nearest neighbour.
+
+    Args:
+        weight: (O, C, 3, 3).
+
+    Returns:
+        (4 O, C, 2, 2); of the four the phase of the row comes first.
+    """
+    filters, C = weight.shape[:2]
+    pairs = torch.tensor(PAIRS, dtype=weight.dtype, device=weight.device)
+    both = torch.einsum("pda,qeb->depqab", pairs, pairs).reshape(9, 16)
+    phases = (weight.reshape(-1, 9) @ both).view(filters, C, 4, 2, 2)
+    return phases.transpose(1, 2).reshape(4 * filters, C, 2, 2)
+
+
+def _mirror_terms(x: Tensor, phases: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Tell what a mirror about the large image's borders adds to the windows; see ``Smoothed``.
+
+    The repeated border of the small image continues the large one by up(x)[0] where the mirror has
+    up(x)[1] = up(x)[0] + (x[1] - x[0]) / 4. What is missing in the first row of the convolution,
+    w[-1] (x[1] - x[0]) / 4, is added to the sample before it, which the filter takes into that row
+    alone. w[-1] is the even phase's first weight; w[1], for the last row, the odd one's second.
+    """
+    k = phases.unflatten(0, (-1, 2, 2))  # (O, 2, 2, C, 2, 2)
+    rows, columns = _Slopes.apply(x, 2), _Slopes.apply(x, 3)
+    rising = _Slopes.apply(rows, 3)  # (N, C, 2, 2): along columns the rows' like an image's
+    above = torch.stack([k[:, 0, :, :, 0, :], k[:, 1, :, :, 1, :]])  # (2, O, 2, C, 2)
+    beside = torch.stack([k[:, :, 0, :, :, 0], k[:, :, 1, :, :, 1]])
+    corners = torch.stack([above[:, :, 0, :, 0], above[:, :, 1, :, 1]], 1)  # (2, 2, O, C)
+    at_corners = torch.matmul(corners, rising.permute(0, 2, 3, 1)[..., None])[..., 0]
+    return _pairs_product(rows, above), _pairs_product(columns.mT, beside), at_corners
+
+
+def _pairs_product(lines: Tensor, weight: Tensor) -> Tensor:
+    """Repeat the ends of (N, C, 2, L) and convolve with (2, O, 2, C, 2): (N, 2, O, 2, L + 1)."""
+    windows = F.pad(lines, (1, 1, 0, 0), mode="replicate").unfold(3, 2, 1)  # (N, C, 2, L + 1, 2)
+    windows = windows.permute(0, 2, 1, 4, 3).flatten(2, 3)  # (N, 2, 2 C, L + 1)
     # a product of matrices: PyTorch is slow to convolve so little
-    y = sum(torch.matmul(weight[..., d], large[..., d : d + L]) for d in range(3))
-    assert isinstance(y, Tensor)
-    return y.unflatten(2, (-1, 2)).transpose(2, 3)
+    return torch.matmul(weight.flatten(3, 4).flatten(1, 2), windows).unflatten(2, (-1, 2))
 
 
-class _AddBorders(torch.autograd.Function):
-    """Add to the first and last row and column of phases, in place."""
+class _Slopes(torch.autograd.Function):
+    """How an image rises from its borders inwards: x[1] - x[0] and x[-2] - x[-1] along an axis."""
 
     @staticmethod
-    def forward(
-        ctx: Any, y: Tensor, top: Tensor, bottom: Tensor, left: Tensor, right: Tensor
-    ) -> Tensor:
-        """``y``: (N, O, 2, 2, H, W); the others (N, O, 2, W) or (N, O, 2, H)."""
-        ctx.mark_dirty(y)
-        for line, change in zip(_borders(y), (top, bottom, left, right), strict=True):
-            line += change
-        return y
+    def forward(ctx: Any, x: Tensor, axis: int) -> Tensor:
+        """(..., L, ...) -> (..., 2, ...), 2 in the place of L."""
+        ctx.axis, ctx.length = axis, x.shape[axis]
+        first, second, last_but_one, last = (x.select(axis, i) for i in (0, 1, -2, -1))
+        return torch.stack([second - first, last_but_one - last], axis)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
-        """Hand every line its gradient."""
-        return gradients[0], *(line.clone() for line in _borders(gradients[0]))
-
-
-def _borders(y: Tensor) -> tuple[Tensor, ...]:
-    first_row, last_row = y[:, :, 0, :, 0], y[:, :, 1, :, -1]
-    return first_row, last_row, y[:, :, :, 0, :, 0], y[:, :, :, 1, :, -1]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """Add both to an image of zeros."""
+        (g,) = gradients
+        shape = list(g.shape)
+        shape[ctx.axis] = ctx.length
+        x = g.new_zeros(shape)
+        for inner, outer, change in zip((1, -2), (0, -1), g.unbind(ctx.axis), strict=True):
+            x.select(ctx.axis, inner).add_(change)
+            x.select(ctx.axis, outer).sub_(change)
+        return x, None
 
 
 def interleave(phases: Tensor) -> Tensor:
-    """(N, O, 2, 2, H, W) phases -> (N, O, 2 H, 2 W)."""
-    return F.pixel_shuffle(phases.flatten(1, 3), 2)
+    """(N, O, 2, 2, H, W) phases -> (N, O, 2 H, 2 W), as ``F.pixel_shuffle`` but faster on a CPU."""
+    if phases.dtype not in (torch.float32, torch.float64):
+        return F.pixel_shuffle(phases.flatten(1, 3), 2)
+    y: Tensor = _Interleaved.apply(phases)
+    return y
+
+
+class _Interleaved(torch.autograd.Function):
+    """See ``interleave``."""
+
+    @staticmethod
+    def forward(ctx: Any, phases: Tensor) -> Tensor:
+        """Two columns are the parts of a complex number: one pass without strides."""
+        N, filters, _, _, H, W = phases.shape
+        y = phases.new_empty(N, filters, H, 2, W, 2)
+        pairs = torch.view_as_complex(y).transpose(2, 3)  # (N, O, 2, H, W)
+        torch.complex(phases[:, :, :, 0], phases[:, :, :, 1], out=pairs)
+        return y.view(N, filters, 2 * H, 2 * W)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """Put the phases apart."""
+        (g,) = gradients
+        return g.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).permute(0, 1, 3, 5, 2, 4).contiguous()
 
 
 def upsampled_moments(x: Tensor, nearest: bool) -> tuple[Tensor, Tensor]:
     """Mean and variance of each channel of ``x`` upsampled by two, without upsampling it.
 
     Bilinear upsampling U along an axis has columns of sum 2 and U'U x = 0.375 x[i - 1] + 1.25 x[i]
-    + 0.375 x[i + 1], the ends repeated; nearest neighbour U'U = 2. With x about its mean,
-    variance = <x, (U'U along both axes) x> / (4 samples).
+    + 0.375 x[i + 1], the ends repeated; nearest neighbour U'U = 2, which leaves the moments as they
+    are. With x about its mean, variance = <x, (U'U along both axes) x> / (4 samples).
 
     Args:
         x: (N, C, H, W).
@@ -117,34 +156,35 @@ def upsampled_moments(x: Tensor, nearest: bool) -> tuple[Tensor, Tensor]:
     Returns:
         Two tensors, (C,).
     """
-    if nearest:
-        variance, mean = torch.var_mean(x, (0, 2, 3), correction=0)
-        return mean, variance
-    mean, variance = _BilinearMoments.apply(x)
+    mean, variance = _Moments.apply(x, nearest)
     return mean, variance
 
 
-class _BilinearMoments(torch.autograd.Function):
+class _Moments(torch.autograd.Function):
     """See ``upsampled_moments``."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor, nearest: bool) -> tuple[Tensor, Tensor]:
         """Filter once; the result is also the gradient."""
         mean = x.mean((0, 2, 3), keepdim=True)
         centred = x - mean
-        filtered = bordered(centred, 0)
-        for axis in (2, 3):
-            before, here, after = (
-                filtered.narrow(axis, i, filtered.shape[axis] - 2) for i in range(3)
-            )
-            filtered = (before + after).mul_(0.375).add_(here, alpha=1.25)
+        filtered = centred if nearest else _up_and_back(centred)
         ctx.samples = x.numel() // x.shape[1]
         ctx.save_for_backward(filtered)
-        return mean.flatten(), (centred * filtered).sum((0, 2, 3)) / (4 * ctx.samples)
+        return mean.flatten(), (centred * filtered).sum((0, 2, 3)) / ctx.samples
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        """The mean has the gradient 1 / samples, the variance filtered / (2 samples)."""
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """The mean has the gradient 1 / samples, the variance 2 filtered / samples."""
         (filtered,) = ctx.saved_tensors
         of_mean, of_variance = (g.view(-1, 1, 1) / ctx.samples for g in gradients)
-        return torch.addcmul(of_mean, filtered, of_variance / 2)
+        return torch.addcmul(of_mean, filtered, of_variance * 2), None
+
+
+def _up_and_back(x: Tensor) -> Tensor:
+    """U'U x / 4, U the bilinear upsampling along both axes."""
+    x = bordered(x, 0)
+    for axis in (2, 3):
+        before, here, after = (x.narrow(axis, i, x.shape[axis] - 2) for i in range(3))
+        x = (before + after).mul_(0.1875).add_(here, alpha=0.625)
+    return x

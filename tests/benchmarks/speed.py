@@ -8,14 +8,13 @@ python tests/benchmarks/speed.py profile [low] [768x512]   one step by operator
 The plain loop is written here: a module per layer with reflection padding and upsampling modules,
 Adam as it comes, the noise saved and copied, and at every step the output on the host for the
 moving average and the PSNR. It has our network's very weights, so both optimise the same function.
-Plain loop, bare loop (network, loss, Adam) and ``fit`` (all callbacks at their defaults) are timed
-in turns in one process, so that whatever else the machine does hits all alike; medians are told.
-Peak memory is that of a process of its own for each, less what it takes before the network.
+Plain loop, bare loop (network, loss, Adam) and ``fit`` (all callbacks at their defaults) have a
+process each, the last two with the settings of ``restoration.runtime``. They take turns, so that
+whatever else the machine does hits all alike; medians are told. Peak memory is the process's, less
+what it takes before the network.
 """
 
 import argparse
-import contextlib
-import io
 import json
 import os
 import re
@@ -25,6 +24,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -34,11 +34,13 @@ from torch import nn
 from restoration.data import SingleImage
 from restoration.files import find, write_atomically
 from restoration.networks import Hourglass, Level
+from restoration.runtime import keep_freed_memory, set_waiting
 
 sys.path.insert(0, str(Path(__file__).parent))
 from cost import clean_image, peak_mib
 
 ROUNDS = {"low": 12, "medium": 8, "high": 2}
+WARM_UP = 2  # steps
 
 
 def plain_block(inputs, outputs, kernel, stride=1):
@@ -131,52 +133,85 @@ def bare_stepper(net, batch):
     return step
 
 
-def timed(step) -> float:
-    began = time.perf_counter()
-    step()
-    return time.perf_counter() - began
+class Stepper:
+    """A process that does a step of one kind when it is asked to."""
+
+    def __init__(self, kind: str, name: str, size: tuple[int, int]) -> None:
+        command = [sys.executable, __file__, "serve", kind, name, "x".join(map(str, size))]
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(kind),
+        )
+
+    def step(self) -> tuple[float, float]:
+        """Seconds of a step, and peak memory in MiB so far."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        seconds, mib = self.process.stdout.readline().split()
+        return float(seconds), float(mib)
+
+    def end(self) -> None:
+        self.process.communicate()
+
+
+def environment(kind: str) -> dict[str, str]:
+    if kind == "bare":
+        with patch.dict(os.environ):
+            set_waiting()
+            return dict(os.environ)
+    return dict(os.environ)
+
+
+def serve(kind: str, name: str, size: tuple[int, int]) -> None:
+    if kind == "bare":
+        keep_freed_memory()
+    with tempfile.TemporaryDirectory() as folder:
+        data, _ = prepared(Path(folder), size)
+    before = peak_mib()
+    net = network(name)
+    if kind == "plain":
+        step = plain_stepper(plain_network(net, 3), data.batch, data.truth)
+    else:
+        step = bare_stepper(net, data.batch)
+    for _ in sys.stdin:
+        began = time.perf_counter()
+        step()
+        print(time.perf_counter() - began, peak_mib() - before, flush=True)
 
 
 def fit_seconds(image: Path, name: str, steps: int) -> float:
     """Seconds per step of ``restoration fit``, from the result file."""
-    from restoration.__main__ import main
-
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+    with tempfile.TemporaryDirectory() as folder:
         arguments = ["--config", "configs/base.yaml", "--config", f"configs/net/{name}.yaml"]
         arguments += ["--config", "configs/loss/mse.yaml", "--data.image", str(image)]
         arguments += ["--data.quality", "10", "--trainer.max_steps", str(steps)]
-        code = main(["fit", *arguments, "--folder", folder])
-        assert code == 0
+        command = [sys.executable, "-m", "restoration", "fit", *arguments, "--folder", folder]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         result = json.loads((Path(folder) / "result.json").read_text())
     return result["seconds"] / result["steps"]
 
 
 def measure(name: str, size: tuple[int, int], data: SingleImage, image: Path, fits: bool) -> dict:
     ours = network(name)
-    plain = plain_network(ours, 3)
     with torch.no_grad():
-        difference = (plain(data.batch.z) - ours(data.batch.z)).abs().max().item()
-    assert difference < 1e-4, difference
-    steps = {
-        "plain": plain_stepper(plain, data.batch, data.truth),
-        "bare": bare_stepper(ours, data.batch),
-    }
-    times = {key: [] for key in steps}
-    for turn in range(ROUNDS[name] + 1):
-        for key, step in steps.items():
-            seconds = timed(step)
-            if turn:
-                times[key].append(seconds)
-    row = {key: statistics.median(values) for key, values in times.items()}
+        difference = plain_network(ours, 3)(data.batch.z) - ours(data.batch.z)
+    assert difference.abs().max() < 1e-4, difference
+    kinds = {kind: Stepper(kind, name, size) for kind in ("plain", "bare")}
+    steps = {kind: [] for kind in kinds}
+    for _ in range(WARM_UP + ROUNDS[name]):
+        for kind, stepper in kinds.items():
+            steps[kind].append(stepper.step())
+    seconds = {k: statistics.median(s for s, _ in steps[k][WARM_UP:]) for k in kinds}
+    row = seconds | {f"{kind} MiB": steps[kind][-1][1] for kind in kinds}
     if fits:
-        before = row["bare"]
         row["fit"] = fit_seconds(image, name, 10 * ROUNDS[name])
-        after = statistics.median(timed(steps["bare"]) for _ in range(ROUNDS[name]))
-        row["bare around fit"] = (before + after) / 2
-    for key in ("plain", "bare"):
-        command = [sys.executable, __file__, "memory", key, name, "x".join(map(str, size))]
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        row[f"{key} MiB"] = float(output)
+        after = statistics.median(kinds["bare"].step()[0] for _ in range(ROUNDS[name]))
+        row["bare around fit"] = (row["bare"] + after) / 2
+    for stepper in kinds.values():
+        stepper.end()
     return {"network": name, "size": list(size), "threads": torch.get_num_threads(), **row}
 
 
@@ -186,20 +221,6 @@ def prepared(folder: Path, size: tuple[int, int]) -> tuple[SingleImage, Path]:
     data = SingleImage(str(image), quality=10)
     data.setup("fit")
     return data, image
-
-
-def memory(kind: str, name: str, size: tuple[int, int]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        data, _ = prepared(Path(folder), size)
-        before = peak_mib()
-        net = network(name)
-        if kind == "plain":
-            step = plain_stepper(plain_network(net, 3), data.batch, data.truth)
-        else:
-            step = bare_stepper(net, data.batch)
-        for _ in range(3):
-            step()
-    print(peak_mib() - before)
 
 
 def quality(file: Path, steps: int = 400, size: tuple[int, int] = (192, 192)) -> None:
@@ -272,8 +293,8 @@ def parsed(size: str) -> tuple[int, int]:
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["memory"]:
-        memory(sys.argv[2], sys.argv[3], parsed(sys.argv[4]))
+    if sys.argv[1:2] == ["serve"]:
+        serve(sys.argv[2], sys.argv[3], parsed(sys.argv[4]))
         return
     if sys.argv[1:2] == ["table"]:
         table(Path(sys.argv[2]))
@@ -294,7 +315,6 @@ def main() -> None:
     parser.add_argument("--fit", action="store_true", help="time fit too")
     options = parser.parse_args()
     rows, destination = [], options.results.resolve()
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for size in options.sizes:
         with tempfile.TemporaryDirectory() as folder:
             data, image = prepared(Path(folder), size)
