@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+FEW = 16  # filters that oneDNN computes at a time: for fewer its gradient takes twice the time
+
 
 def is_dual(x: Tensor) -> bool:
     """Whether ``x`` carries a tangent: under forward-mode differentiation built-ins must do."""
@@ -77,12 +79,48 @@ def mirror_indices(
     return torch.minimum(position, (period - position) % period) if size > 1 else position * 0
 
 
+class _ToFew(torch.autograd.Function):
+    """See ``convolution``."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Convolve."""
+        ctx.save_for_backward(x, weight)
+        return F.conv2d(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None]:
+        """The gradient of the image is a convolution with the mirrored weights."""
+        (g,), (x, weight) = gradients, ctx.saved_tensors
+        of_image = None
+        if ctx.needs_input_grad[0]:
+            mirrored = weight.flip(2, 3).transpose(0, 1)
+            of_image = F.conv2d(g, mirrored, padding=weight.shape[-1] - 1)
+        where = [1, 1], [0, 0], [1, 1], False, [0, 0], 1  # stride, padding, dilation, ..., groups
+        wanted = [False, True, ctx.needs_input_grad[2]]
+        _, of_weight, of_bias = torch.ops.aten.convolution_backward(
+            g, x, weight, [len(weight)], *where, wanted
+        )
+        return of_image, of_weight, of_bias
+
+
+def convolution(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``F.conv2d`` with stride 1, which for few filters on a CPU has a slow gradient of ``x``."""
+    few = x.device.type == "cpu" and weight.shape[0] < FEW
+    if not few or is_dual(x) or torch.is_autocast_enabled("cpu"):
+        return F.conv2d(x, weight, bias)
+    y: Tensor = _ToFew.apply(x, weight, bias)
+    return y
+
+
 class Conv(nn.Conv2d):
     """Convolution; with a kernel of 1 x 1 on the CPU a matrix product, which is faster there."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H', W')."""
         if self.kernel_size != (1, 1) or x.device.type != "cpu":
+            if self.stride == (1, 1):
+                return convolution(x, self.weight, self.bias)
             return super().forward(x)
         N, C, H, W = x.shape
         assert self.bias is not None

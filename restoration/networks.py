@@ -9,7 +9,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from restoration.errors import RestorationError
-from restoration.layers import BatchNorm, Conv, ConvBlock, bordered, is_dual, mirror_indices
+from restoration.layers import (
+    BatchNorm,
+    Conv,
+    ConvBlock,
+    bordered,
+    convolution,
+    is_dual,
+    mirror_indices,
+)
 from restoration.upsampling import interleave, upsampled_convolution, upsampled_moments
 
 # Below so many pixels (before upsampling) making the weights of the phases costs more time than
@@ -65,7 +73,7 @@ class Level(nn.Module):
             z = self.pointwise(self.spatial.activate(phases.flatten(2, 4)))
             z = z if head is None else head(z)
             return interleave(z.view(*z.shape[:2], *phases.shape[2:]))
-        z = interleave(phases) + F.conv2d(bordered(s, 1), weight[:, :k])
+        z = interleave(phases) + convolution(bordered(s, 1), weight[:, :k])
         z = self.pointwise(self.spatial.activate(z))
         return z if head is None else head(z)
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from restoration import networks
 from restoration.errors import RestorationError
-from restoration.layers import Conv, bordered, mirror_indices
+from restoration.layers import Conv, bordered, convolution, mirror_indices
 from restoration.networks import Hourglass, Level
 from restoration.upsampling import interleave, upsampled_convolution, upsampled_moments
 
@@ -210,4 +210,23 @@ def test_a_1x1_convolution_equals_pytorchs_with_gradients():
         net(image).square().sum().backward()
     torch.testing.assert_close(x.grad, y.grad)
     for a, b in zip(mine.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+
+
+@pytest.mark.parametrize("biased", [True, False])
+@pytest.mark.parametrize("filters", [5, 16])
+def test_a_convolution_equals_pytorchs_with_gradients(filters, biased):
+    torch.manual_seed(0)
+    mine, theirs = (
+        [
+            torch.randn(shape, generator=torch.Generator().manual_seed(1)).double().requires_grad_()
+            for shape in ((2, 4, 9, 8), (filters, 4, 3, 3), (filters,))[: 2 + biased]
+        ]
+        for _ in range(2)
+    )
+    y, expected = convolution(*mine), torch.nn.functional.conv2d(*theirs)
+    torch.testing.assert_close(y, expected)
+    for result in (y, expected):
+        result.square().sum().backward()
+    for a, b in zip(mine, theirs, strict=True):
         torch.testing.assert_close(a.grad, b.grad)

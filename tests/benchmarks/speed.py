@@ -39,8 +39,9 @@ from restoration.runtime import keep_freed_memory, set_waiting
 sys.path.insert(0, str(Path(__file__).parent))
 from cost import clean_image, peak_mib
 
-ROUNDS = {"low": 12, "medium": 8, "high": 2}
+ROUNDS = {"low": 20, "medium": 12, "high": 2}
 WARM_UP = 2  # steps
+PAUSE = 0.05  # seconds between turns: threads of the other process may spin for some of them
 
 
 def plain_block(inputs, outputs, kernel, stride=1):
@@ -203,6 +204,7 @@ def measure(name: str, size: tuple[int, int], data: SingleImage, image: Path, fi
     steps = {kind: [] for kind in kinds}
     for _ in range(WARM_UP + ROUNDS[name]):
         for kind, stepper in kinds.items():
+            time.sleep(PAUSE)
             steps[kind].append(stepper.step())
     seconds = {k: statistics.median(s for s, _ in steps[k][WARM_UP:]) for k in kinds}
     row = seconds | {f"{kind} MiB": steps[kind][-1][1] for kind in kinds}
