@@ -10,8 +10,8 @@ Adam as it comes, the noise saved and copied, and at every step the output on th
 moving average and the PSNR. It has our network's very weights, so both optimise the same function.
 Plain loop, bare loop (network, loss, Adam) and ``fit`` (all callbacks at their defaults) have a
 process each, the last two with the settings of ``restoration.runtime``. They take turns, so that
-whatever else the machine does hits all alike; medians are told. Peak memory is the process's, less
-what it takes before the network.
+whatever else the machine does hits all alike; the median of the turns is told. Peak memory is the
+process's, less what it takes before the network.
 """
 
 import argparse
@@ -39,9 +39,8 @@ from restoration.runtime import keep_freed_memory, set_waiting
 sys.path.insert(0, str(Path(__file__).parent))
 from cost import clean_image, peak_mib
 
-ROUNDS = {"low": 20, "medium": 12, "high": 2}
-WARM_UP = 2  # steps
-PAUSE = 0.05  # seconds between turns: threads of the other process may spin for some of them
+ROUNDS = {"low": 6, "medium": 5, "high": 1}
+TURN = 4  # steps, after one that wakes the process and is not counted
 
 
 def plain_block(inputs, outputs, kernel, stride=1):
@@ -135,7 +134,7 @@ def bare_stepper(net, batch):
 
 
 class Stepper:
-    """A process that does a step of one kind when it is asked to."""
+    """A process that does steps of one kind when it is asked to."""
 
     def __init__(self, kind: str, name: str, size: tuple[int, int]) -> None:
         command = [sys.executable, __file__, "serve", kind, name, "x".join(map(str, size))]
@@ -147,8 +146,8 @@ class Stepper:
             env=environment(kind),
         )
 
-    def step(self) -> tuple[float, float]:
-        """Seconds of a step, and peak memory in MiB so far."""
+    def turn(self) -> tuple[float, float]:
+        """Seconds per step of a turn, and peak memory in MiB so far."""
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         seconds, mib = self.process.stdout.readline().split()
@@ -178,9 +177,11 @@ def serve(kind: str, name: str, size: tuple[int, int]) -> None:
     else:
         step = bare_stepper(net, data.batch)
     for _ in sys.stdin:
-        began = time.perf_counter()
         step()
-        print(time.perf_counter() - began, peak_mib() - before, flush=True)
+        began = time.perf_counter()
+        for _ in range(TURN):
+            step()
+        print((time.perf_counter() - began) / TURN, peak_mib() - before, flush=True)
 
 
 def fit_seconds(image: Path, name: str, steps: int) -> float:
@@ -202,15 +203,14 @@ def measure(name: str, size: tuple[int, int], data: SingleImage, image: Path, fi
     assert difference.abs().max() < 1e-4, difference
     kinds = {kind: Stepper(kind, name, size) for kind in ("plain", "bare")}
     steps = {kind: [] for kind in kinds}
-    for _ in range(WARM_UP + ROUNDS[name]):
+    for _ in range(ROUNDS[name]):
         for kind, stepper in kinds.items():
-            time.sleep(PAUSE)
-            steps[kind].append(stepper.step())
-    seconds = {k: statistics.median(s for s, _ in steps[k][WARM_UP:]) for k in kinds}
+            steps[kind].append(stepper.turn())
+    seconds = {k: statistics.median(s for s, _ in steps[k]) for k in kinds}
     row = seconds | {f"{kind} MiB": steps[kind][-1][1] for kind in kinds}
     if fits:
-        row["fit"] = fit_seconds(image, name, 10 * ROUNDS[name])
-        after = statistics.median(kinds["bare"].step()[0] for _ in range(ROUNDS[name]))
+        row["fit"] = fit_seconds(image, name, 40 * ROUNDS[name])
+        after = statistics.median(kinds["bare"].turn()[0] for _ in range(ROUNDS[name]))
         row["bare around fit"] = (row["bare"] + after) / 2
     for stepper in kinds.values():
         stepper.end()
