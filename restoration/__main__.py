@@ -41,7 +41,6 @@ examples:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return 0 done, 1 failed, 2 wrong usage, 130 stopped by the user."""
     set_waiting()
-    keep_freed_memory()
     arguments = sys.argv[1:] if arguments is None else arguments
     command = arguments[0] if arguments else None
     if command in (None, "-h", "--help"):
@@ -83,6 +82,7 @@ def run(command: str, arguments: list[str]) -> int:
         from restoration.experiments.report_command import main as report
 
         return report(arguments)
+    keep_freed_memory()
     from restoration.cli import fit  # imports torch and lightning: seconds
 
     fit(arguments)

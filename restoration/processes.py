@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from restoration.runtime import keep_freed_memory
-
 
 class Peer:
     """A process that runs ``python -m MODULE`` and answers messages.
@@ -91,7 +89,6 @@ def end_with_parent() -> None:
 
 def answers() -> Callable[[Any], None]:
     """Take over standard output for messages; what libraries print goes to stderr from now on."""
-    keep_freed_memory()
     end_with_parent()
     file: BinaryIO = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -19,15 +19,18 @@ def set_waiting() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))  # what GNU's library takes instead
 
 
-def keep_freed_memory() -> None:
+def keep_freed_memory(most: int = 2**31 - 1) -> None:
     """Keep freed memory for the next step, instead of asking the system for it anew at each.
 
     By default glibc returns large blocks; the pages of the next ones must be cleared and mapped
     again, which can take a third of a step. Without glibc nothing is changed.
+
+    Args:
+        most: bytes to keep; blocks of more than half of it are always returned.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # another C library, or Windows
         return
-    mallopt(M_MMAP_THRESHOLD, 2**30)
-    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    mallopt(M_MMAP_THRESHOLD, most // 2)
+    mallopt(M_TRIM_THRESHOLD, most)

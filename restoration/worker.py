@@ -22,7 +22,9 @@ from restoration.errors import RestorationError
 from restoration.members import Member
 from restoration.processes import answers, messages
 from restoration.quiet import quiet
+from restoration.runtime import keep_freed_memory
 
+KEPT = 2**27  # bytes of freed memory: a step's buffers, not those of a large image's tiles
 REPORT_EVERY = 5  # steps between two reports of progress
 
 
@@ -108,6 +110,7 @@ def precision(device: str) -> Literal["32-true", "bf16-mixed"]:
 
 def main() -> None:
     """Serve members from standard input until it ends or nobody listens."""
+    keep_freed_memory(KEPT)
     answer = answers()
     for member in messages():
         try:

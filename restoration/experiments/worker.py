@@ -5,10 +5,12 @@ from __future__ import annotations
 from restoration.errors import Interrupted
 from restoration.experiments.running import attempt
 from restoration.processes import answers, messages
+from restoration.runtime import keep_freed_memory
 
 
 def main() -> None:
     """Serve runs from standard input until it ends or the user stops one."""
+    keep_freed_memory()
     answer = answers()
     try:
         for run in messages():
