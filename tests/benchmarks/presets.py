@@ -74,8 +74,10 @@ def short(rows: list[dict]) -> None:
         for quality in QUALITIES:
             some = [r for r in rows if (r["quality"], r["method"]) == (quality, method)]
             if some:
+                every = len({r["image"] for r in rows})
+                partial = f" ({len(some)} of {every} images)" if len(some) < every else ""
                 psnr, ms_ssim = (np.mean([r[k] for r in some]) for k in ("psnr", "ms_ssim"))
-                cells.append(f"{psnr:.2f} / {ms_ssim:.3f}")
+                cells.append(f"{psnr:.2f} / {ms_ssim:.3f}{partial}")
             else:
                 cells.append("not measured")
         if cells != ["not measured"] * len(QUALITIES):
