@@ -299,6 +299,8 @@ def main() -> None:
         serve(sys.argv[2], sys.argv[3], parsed(sys.argv[4]))
         return
     if sys.argv[1:2] == ["table"]:
+        if not (len(sys.argv) == 3 and Path(sys.argv[2]).is_file()):
+            sys.exit(f"speed.py: error: table needs a results file, not {sys.argv[2:]}")
         table(Path(sys.argv[2]))
         return
     if sys.argv[1:2] == ["quality"]:
