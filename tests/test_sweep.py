@@ -214,7 +214,7 @@ def test_time_left_is_that_of_the_same_network():
 def test_a_killed_worker_is_replaced_and_the_run_goes_on_to_the_same_end():
     long = merged(grid().set, {"trainer": {"max_steps": 60}, "checkpoint": {"every": 10}})
     (whole,) = runs("whole", set=long)
-    assert attempt(whole).error is None
+    assert sweep([whole], LocalEngine(workers=1), retries=0) == 0  # of as many threads
     (run,) = runs(set=long)
 
     class Killing(LocalEngine):
