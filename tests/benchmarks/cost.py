@@ -27,6 +27,7 @@ from restoration.files import find
 from restoration.inputs import DecodedJPEG
 from restoration.losses import MSE, SURE, Batch, KLDivergence, Loss, WeightedSum
 from restoration.networks import Hourglass
+from restoration.runtime import keep_freed_memory
 
 LOSSES: dict[str, Loss] = {
     "mse": MSE(),
@@ -111,6 +112,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--memory", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    keep_freed_memory()  # as ``fit`` does
     width, height = map(int, options.size.split("x"))
     destination = options.json and options.json.resolve()
     with tempfile.TemporaryDirectory() as name:
