@@ -54,6 +54,18 @@ def test_soft_histogram_and_its_gradient_are_those_of_brute_force():
     assert (gradients[0][image > 1] == 0).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float, torch.double])
+def test_the_range_of_the_gradient_includes_black_and_white(dtype):
+    one = torch.ones((), dtype=dtype)
+    beside = [-torch.finfo(dtype).tiny * one, torch.nextafter(one, 2 * one)]
+    x = torch.stack([0 * one, one, *beside]).view(1, 1, 2, 2).requires_grad_()
+    weight = torch.randn(256, dtype=dtype, generator=torch.manual_seed(0))
+    (soft_histogram(x) * weight).sum().backward()
+    first, last = weight[1] - weight[0], weight[255] - weight[254]
+    expected = torch.stack([first, last, 0 * one, 0 * one]) * 255 / 4
+    torch.testing.assert_close(x.grad.flatten(), expected)
+
+
 def test_histograms_of_8_bit_images_are_exact(photo):
     expected = np.stack([np.bincount(photo[..., c].ravel(), minlength=256) for c in range(3)])
     for histogram in (soft_histogram, hard_histogram):
