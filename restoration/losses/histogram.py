@@ -34,7 +34,7 @@ class LinearBinning(torch.autograd.Function):
             levels = values.clamp(0, 1).mul_(LEVELS - 1)
             below = lower_bins(levels)
             share = levels.sub_(below)
-            index = below.long()  # of 32 bits a scatter takes none, and this is faster than at once
+            index = below.long()  # scatter needs 64 bits; by way of 32 it is faster than at once
             carried[row].scatter_add_(0, index, share)
             counts[row].scatter_add_(0, index, share.fill_(1))
         return (counts - carried + carried.roll(1, -1)).div_(H * W).view(N, C, LEVELS)
@@ -50,7 +50,7 @@ class LinearBinning(torch.autograd.Function):
         for values, slope, out in rows:
             # a third of the time that ``gather`` takes
             torch.index_select(slope, 0, lower_bins(values * (LEVELS - 1)), out=out)
-        # in one pass; it takes limits for outside, so they are the floats next to 0 and 1
+        # One pass. It takes its limits for outside, so they lie just beyond 0 and 1.
         kind = torch.finfo(image.dtype)
         return torch.ops.aten.hardtanh_backward(result, image, -kind.tiny, 1 + kind.eps)
 
