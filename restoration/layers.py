@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+SLOPE = 0.2  # of LeakyReLU below zero
 FEW = 16  # filters that oneDNN computes at a time: for fewer its gradient takes twice the time
 
 
@@ -129,7 +130,7 @@ class Conv(nn.Conv2d):
 
 
 class ConvBlock(nn.Module):
-    """Reflection-padded convolution of 3 x 3 or 1 x 1, batch norm, LeakyReLU(0.2)."""
+    """Reflection-padded convolution of 3 x 3 or 1 x 1, batch norm, LeakyReLU."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
@@ -144,7 +145,7 @@ class ConvBlock(nn.Module):
     def activate(self, y: Tensor) -> Tensor:
         """Apply what follows the convolution."""
         # in place: batch norm's backward does not ask for its output
-        return F.leaky_relu(self.norm(y), 0.2, inplace=True)
+        return F.leaky_relu(self.norm(y), SLOPE, inplace=True)
 
 
 class BatchNorm(nn.BatchNorm2d):

@@ -18,6 +18,7 @@ from restoration.layers import (
     is_dual,
     mirror_indices,
 )
+from restoration.slices import end_of_level
 from restoration.upsampling import interleave, upsampled_convolution, upsampled_moments
 
 # Below so many pixels (before upsampling) making the weights of the phases costs more time than
@@ -44,7 +45,7 @@ class Level(nn.Module):
         self.pointwise = ConvBlock(filters, filters, 1)
         self.nearest = nearest
 
-    def forward(self, x: Tensor, head: nn.Module | None = None) -> Tensor:
+    def forward(self, x: Tensor, head: Conv | None = None) -> Tensor:
         """(N, inputs, H, W) -> (N, filters, H, W), H and W even, and on through ``head``.
 
         The head must be pointwise.
@@ -70,12 +71,10 @@ class Level(nn.Module):
         k = weight.shape[1] - y.shape[1]  # filters of the skip branch come first
         phases = upsampled_convolution(y, weight[:, k:], bias, self.nearest)
         if s is None:  # all that follows is pointwise: the phases may wait to be interleaved
-            z = self.pointwise(self.spatial.activate(phases.flatten(2, 4)))
-            z = z if head is None else head(z)
+            z = end_of_level(phases.flatten(2, 4), self.spatial, self.pointwise, head)
             return interleave(z.view(*z.shape[:2], *phases.shape[2:]))
         z = interleave(phases) + convolution(bordered(s, 1), weight[:, :k])
-        z = self.pointwise(self.spatial.activate(z))
-        return z if head is None else head(z)
+        return end_of_level(z, self.spatial, self.pointwise, head)
 
     def written_out(self, x: Tensor, y: Tensor) -> Tensor:
         """Go up as described: ``y`` from the scales below, (N, filters, H/2, W/2)."""

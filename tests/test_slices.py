@@ -1,0 +1,93 @@
+"""The end of a level in slices against the built-in layers."""
+
+import pytest
+import torch
+from torch import nn
+
+import restoration.slices as slices
+from restoration.layers import Conv, ConvBlock
+from restoration.networks import Hourglass
+
+
+def layers(channels, head, dtype=torch.float64):
+    """Blocks with norms that are not at their start, and the input of the first's norm."""
+    torch.manual_seed(0)
+    blocks = [ConvBlock(channels, channels, 3), ConvBlock(channels, channels, 1)]
+    for block in blocks:
+        nn.init.uniform_(block.norm.weight, -1, 2)
+        nn.init.normal_(block.norm.bias)
+    last = Conv(channels, 3, 1) if head else None
+    spread = torch.linspace(0.5, 3, channels).view(-1, 1, 1)
+    x = torch.randn(1, channels, 19, 23) * spread + 5 * torch.randn(channels, 1, 1)
+    return [m and m.to(dtype) for m in (*blocks, last)], x.to(dtype)
+
+
+def gradients(blocks, x, smallest, monkeypatch):
+    """Output, and the gradients of the input and of every weight of the blocks that has one."""
+    monkeypatch.setattr(slices, "SMALLEST", smallest)
+    monkeypatch.setattr(slices, "SLICE", 64 * x.shape[1])  # the last is smaller
+    x = x.clone().requires_grad_()
+    y = slices.end_of_level(x, *blocks)
+    weights = {
+        "first weight": blocks[0].norm.weight,
+        "first bias": blocks[0].norm.bias,
+        **{f"block {k}": v for k, v in blocks[1].named_parameters()},
+        **({f"head {k}": v for k, v in blocks[2].named_parameters()} if blocks[2] else {}),
+    }
+    torch.manual_seed(1)
+    found = torch.autograd.grad(y, [x, *weights.values()], torch.randn_like(y))
+    return dict(zip(["output", "input", *weights], [y, *found], strict=True))
+
+
+@pytest.mark.parametrize("head", [True, False])
+def test_slices_have_the_values_and_gradients_of_the_layers(head, monkeypatch):
+    blocks, x = layers(6, head)
+    wanted = gradients(blocks, x, 10**9, monkeypatch)
+    assert "EndOfLevel" not in str(wanted["output"].grad_fn)
+    got = gradients(blocks, x, 0, monkeypatch)
+    assert "EndOfLevel" in str(got["output"].grad_fn)
+    for name, value in wanted.items():
+        assert got[name].shape == value.shape, name
+        torch.testing.assert_close(got[name], value, rtol=1e-9, atol=1e-9, msg=name)
+    # a bias before a norm does nothing; the layers' gradient of it is rounding
+    assert got["block convolution.bias"].abs().max() == 0
+
+
+def test_slices_lose_no_precision(monkeypatch):
+    """In single precision no value is further from double precision than twice what layers are."""
+    double, x = layers(6, True)
+    truth = gradients(double, x, 10**9, monkeypatch)
+    single, _ = layers(6, True, torch.float32)
+    errors = [
+        {k: (v - truth[k]).abs().max() for k, v in values.items()}
+        for values in (gradients(single, x.float(), s, monkeypatch) for s in (10**9, 0))
+    ]
+    for name, error in errors[0].items():
+        floor = 2e-7 * truth[name].abs().max()
+        assert errors[1][name] <= 2 * error + floor, name
+
+
+@pytest.mark.parametrize("skips", [[0, 0], [3, 2]])
+def test_the_network_is_the_same_with_slices(skips, monkeypatch):
+    torch.manual_seed(0)
+    net = Hourglass(3, 3, filters=[4, 6], skips=skips).double()
+    z = torch.randn(1, 3, 96, 80, dtype=torch.float64)
+    results = []
+    for smallest in (10**9, 0):
+        monkeypatch.setattr(slices, "SMALLEST", smallest)
+        y = net(z)
+        wanted = [p for n, p in net.named_parameters() if not n.endswith("convolution.bias")]
+        results.append([y, *torch.autograd.grad(y.square().sum(), wanted)])
+    for got, wanted in zip(*results, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-8, atol=1e-9)
+
+
+def test_no_more_than_the_input_is_kept_for_the_gradient(monkeypatch):
+    monkeypatch.setattr(slices, "SMALLEST", 0)
+    blocks, x = layers(6, True)
+    kept = []
+    x.requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        slices.end_of_level(x, *blocks)
+    large = [t for t in kept if t.numel() >= x.numel() / 2]
+    assert [t.data_ptr() for t in large] == [x.data_ptr()]
