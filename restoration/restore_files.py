@@ -15,6 +15,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from restoration.durations import readable
 from restoration.figures import comparison
 from restoration.files import write_atomically
 from restoration.jpeg import pixels_of, read_jpeg, read_lossless
@@ -73,13 +74,6 @@ class Steps:
             self.printed = now
             left = (now - self.began) / self.done * (total - self.done)
             print(f"{self.name}: about {readable(left)} left", file=sys.stderr, flush=True)
-
-
-def readable(seconds: float) -> str:
-    """Tell a duration as a person would."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def restore_file(

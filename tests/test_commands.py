@@ -9,19 +9,22 @@ from jsonargparse import Namespace
 from PIL import Image
 
 from restoration.cli import check_trainer, run_version, same_run, with_shipped_configs
+from restoration.durations import readable
 from restoration.errors import RestorationError, UsageError
 from restoration.experiments.plots import drawn, mean_curve, pyplot
 from restoration.experiments.report_command import parser
 from restoration.experiments.results import Configuration, Record
 from restoration.restore_command import Job, find_inputs, plan
-from restoration.restore_files import Steps, png, readable
+from restoration.restore_files import Steps, png
 
 SETTINGS = {"seed_everything": 0, "model": {"a": 1}, "data": {}, "smoothing": {}, "rules": []}
 
 
 def record(values, image="a"):
     curves = {"step": np.arange(10.0, 10 * len(values) + 1, 10), "psnr": np.array(values)}
-    return Record(image, 0, Configuration(10, "low", True, "mse", None, None), {}, curves, Path())
+    return Record(
+        image, 0, Configuration(10, "low", True, "mse", None, None), "", {}, curves, Path()
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,12 +95,13 @@ def test_outputs_of_equal_stems_keep_their_suffixes(tmp_path):
 
 
 def test_durations_are_told_as_a_person_would():
-    assert [readable(s) for s in (12.4, 89, 91, 3599, 7200)] == [
+    assert [readable(s) for s in (12.4, 89, 91, 3599, 7200, 3 * 86400)] == [
         "12 s",
         "89 s",
         "2 min",
         "60 min",
         "2.0 h",
+        "3.0 days",
     ]
 
 

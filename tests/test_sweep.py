@@ -189,6 +189,16 @@ def test_a_full_disk_fails_the_run_and_leaves_no_result(monkeypatch):
     assert run.finished
 
 
+def test_a_run_without_a_folder_fails_and_the_others_are_done(capsys):
+    (broken,) = runs()
+    (sound,) = runs(images=["b.png"])
+    broken.folder.parent.parent.mkdir()
+    broken.folder.parent.write_text("a file where the image's folder should be")
+    assert sweep([broken, sound], InProcess(), retries=0) == 1
+    assert "failed" in capsys.readouterr().err
+    assert sound.finished
+
+
 def test_unforeseen_errors_are_kept_with_their_traceback(monkeypatch):
     (run,) = runs()
     monkeypatch.setattr(running.yaml, "safe_dump", lambda config: 1 / 0)
@@ -283,6 +293,21 @@ def test_both_engines_leave_equal_files():
         for result in results:
             del result["seconds"]
         assert results[0] == results[1]
+
+
+@pytest.mark.slow
+def test_ray_writes_where_it_is_asked_from_and_can_be_asked_again(tmp_path, monkeypatch):
+    pytest.importorskip("ray", reason="needs the extra [ray]")
+    from restoration.experiments.ray_engine import RayEngine
+
+    engine = RayEngine(workers=1)  # its processes work in the folder at this time
+    (tmp_path / "elsewhere").mkdir()
+    some = runs()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for _ in range(2):  # retries are further calls
+        assert [outcome.error for outcome in engine.run(some)] == [None]
+        assert (tmp_path / "elsewhere" / some[0].folder / "result.json").exists()
+    assert not (tmp_path / some[0].folder).exists()
 
 
 def test_a_dry_run_lists_and_estimates_and_runs_nothing(monkeypatch, capsys):

@@ -2,72 +2,105 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from restoration.experiments.document import Table
-from restoration.experiments.protocol import interval, paired, reported
+from restoration.experiments.protocol import (
+    Sums,
+    Values,
+    estimate,
+    mean_size,
+    paired,
+    pooled,
+    reported,
+)
 from restoration.experiments.tables import Cells, mean, name_of, number
 
 
 def difference_row(
-    claim: str, printed: str, differences: np.ndarray, form: str = "+.2f"
+    claim: str,
+    printed: str,
+    cells: Sequence[Values],
+    form: str = "+.2f",
+    statistic: Callable[[Sums, Sums], np.ndarray] = pooled,
 ) -> list[str]:
     """One claim: the mean difference, its confidence interval, and how often it is positive."""
+    differences = np.array([d for cell in cells for d in cell.values()])
     if not len(differences):
-        return [claim, printed, "", "", "", "0"]
-    low, high = interval(differences)
+        return [claim, printed, "", "", "", "0", "0"]
+    value, low, high = estimate(cells, statistic)
     between = f"{format(low, form)} to {format(high, form)}" if np.isfinite(low) else ""
-    positive = f"{(differences > 0).mean():.0%}"
-    return [
-        claim,
-        printed,
-        format(differences.mean(), form),
-        between,
-        positive,
-        str(len(differences)),
-    ]
+    positive = f"{(differences > 0).mean():.0%}" if statistic is pooled else ""
+    images = {image for cell in cells for image, _ in cell}
+    counts = [str(len(differences)), str(len(images))]
+    return [claim, printed, format(value, form), between, positive, *counts]
 
 
 def claims(cells: Cells, best: Cells) -> Table:
     """The paper's claims, recomputed run by run: each difference pairs equal images and seeds."""
-
-    def against(change: dict[str, Any], cells: Cells, metric: str = "psnr") -> np.ndarray:
-        parts = [
-            paired(getattr(cell, metric), getattr(cells[c._replace(**change)], metric))
-            for c, cell in cells.items()
-            if c._replace(**change) in cells and c._replace(**change) != c
-        ]
-        return np.concatenate(parts) if parts else np.array([])
-
-    def only(*losses: str) -> Cells:
-        return {c._replace(reading=None): cell for c, cell in best.items() if c.loss in losses}
-
-    smoothing = [paired(cell.psnr, cell.raw) for c, cell in cells.items() if reported(c.loss)]
-    kl = only("mse", "kl_p_mse", "kl_q_mse")
-    p_q = np.concatenate(
-        [
-            against({"loss": "kl_q_mse"}, only("kl_p_mse", "kl_q_mse")),
-            against({"loss": "kl_q_sure"}, only("kl_p_sure", "kl_q_sure")),
-        ]
-    )
-    sure = only("mse", "sure")
-    ms_ssim = against({"loss": "mse"}, kl, "ms_ssim")
     rows = [
-        difference_row("skip connections, dB", "+0.996", against({"skips": False}, cells), "+.3f"),
+        difference_row("skip connections, dB", "+0.996", against(cells, skips=False), "+.3f"),
         difference_row(
-            "smoothing, dB", "+0.176", np.concatenate(smoothing or [np.array([])]), "+.3f"
+            "smoothing, dB",
+            "+0.176",
+            [paired(cell.psnr, cell.raw) for c, cell in cells.items() if reported(c.loss)],
+            "+.3f",
         ),
-        difference_row("a KL term beside MSE, PSNR, dB", "+0.29", against({"loss": "mse"}, kl)),
-        difference_row(
-            "a KL term beside MSE, MS-SSIM", "+0.73 %", ms_ssim[np.isfinite(ms_ssim)], "+.4f"
-        ),
-        difference_row("|L_P - L_Q|, dB", "0.05", np.abs(p_q)),
-        difference_row("SURE above MSE, dB", "below 0", against({"loss": "mse"}, sure)),
     ]
-    head = ["claim", "paper", "here", "95 % interval", "positive", "pairs"]
+    for reading in sorted({c.reading for c in best if "kl" in c.loss}, key=str) or [None]:
+        rows += claims_of_kl(best, reading)
+    sure = against(only(best, None, "mse", "sure"), loss="mse")
+    rows.append(difference_row("SURE above MSE, dB", "below 0", sure))
+    head = ["claim", "paper", "here", "95 % interval", "positive", "pairs", "images"]
     return Table("claims", head, rows)
+
+
+def claims_of_kl(best: Cells, reading: str | None) -> list[list[str]]:
+    """The claims on the KL terms, in one reading of them."""
+    name = "" if reading is None else f", reading {reading}"
+    kl = only(best, reading, "mse", "kl_p_mse", "kl_q_mse")
+    ratios = [
+        {key: (ratio - 1) * 100 for key, ratio in cell.items() if np.isfinite(ratio)}
+        for cell in against(kl, "ms_ssim", operator.truediv, loss="mse")
+    ]
+    p_q = [
+        part
+        for d in ("mse", "sure")
+        for part in against(only(best, reading, f"kl_p_{d}", f"kl_q_{d}"), loss=f"kl_q_{d}")
+    ]
+    return [
+        difference_row(f"a KL term beside MSE{name}, PSNR, dB", "+0.29", against(kl, loss="mse")),
+        difference_row(f"a KL term beside MSE{name}, MS-SSIM, %", "+0.73", ratios),
+        difference_row(f"|L_P - L_Q|{name}, means of cells, dB", "0.05", p_q, ".2f", mean_size),
+    ]
+
+
+def against(
+    cells: Cells,
+    metric: str = "psnr",
+    compare: Callable[[float, float], float] = operator.sub,
+    **change: Any,
+) -> list[Values]:
+    """Compare each cell with that of a changed configuration, run by run."""
+    others = ((cell, c, c._replace(**change)) for c, cell in cells.items())
+    return [
+        paired(getattr(cell, metric), getattr(cells[other], metric), compare)
+        for cell, c, other in others
+        if other in cells and other != c
+    ]
+
+
+def only(best: Cells, reading: str | None, *losses: str) -> Cells:
+    """Cells of some losses, the combined ones in one reading, by configurations without it."""
+    return {
+        c._replace(reading=None): cell
+        for c, cell in best.items()
+        if c.loss in losses and (c.reading == reading or "kl" not in c.loss)
+    }
 
 
 def beats_jpeg(best: Cells) -> Table:

@@ -53,7 +53,8 @@ class Run:
     """One run of a grid.
 
     Attributes:
-        labels: image, quality, network, skips, loss, weight, reading and seed, for tables.
+        labels: image, quality, network, skips, loss, weight, reading and seed, for tables, and a
+            digest of the settings that all runs of the grid share.
         config: all that the run's YAML says.
         identity: hash of the configuration and of the image's content.
         folder: the run's own.
@@ -163,6 +164,7 @@ def runs_of(grid: Grid, root: Path, output: Path) -> list[Run]:
     base: Config = {}
     for path in grid.configs:
         base = merged(base, read_config(path))
+    settings = digest([base, grid.set])
     networks = {n: read_config(f"configs/net/{n}.yaml") for n in grid.networks}
     losses = {n: read_config(f"configs/loss/{n}.yaml") for n in grid.losses}
     reading = read_config(f"configs/reading/{grid.reading}.yaml") if grid.reading else {}
@@ -187,6 +189,7 @@ def runs_of(grid: Grid, root: Path, output: Path) -> list[Run]:
                     "weight": weight,
                     "reading": grid.reading if combined else None,
                     "seed": seed,
+                    "settings": settings,
                 }
                 own: Config = {"seed_everything": seed, "data": {"quality": quality}}
                 if weight is not None:
@@ -198,11 +201,16 @@ def runs_of(grid: Grid, root: Path, output: Path) -> list[Run]:
 
 def run_of(labels: dict[str, Any], config: Config, image: Path, content: str, output: Path) -> Run:
     """Name one run by what it is: the configuration without the image's place, and its content."""
-    canonical = json.dumps([config, content], sort_keys=True)
-    identity = hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    identity = digest([config, content])
     name = labels["network"] + ("" if labels["skips"] else "-no_skips") + "-" + labels["loss"]
     if labels["weight"] is not None:
         name += f"-{labels['weight']:g}"
     folder = output / f"{labels['image']}-q{labels['quality']}" / f"{name}-{identity}"
     config = merged(config, {"data": {"image": str(image.resolve())}})
     return Run(labels, config, identity, folder)
+
+
+def digest(content: Any) -> str:
+    """Hash what JSON can hold, whatever the order of its keys."""
+    canonical = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""``restoration kodak``: fetch the images of the paper's experiment and verify their pixels."""
+"""``restoration kodak``: fetch the images of the paper's experiment and check their pixels."""
 
 from __future__ import annotations
 
@@ -98,7 +98,8 @@ def parser() -> Parser:
     """Describe the command's options."""
     p = Parser(
         "restoration kodak",
-        "Fetch the 24 Kodak images (15 MB), which the paper uses, and verify their pixels.",
+        "Fetch the 24 Kodak images (15 MB), which the paper uses; verify the pixels of eight, and "
+        "that the others stay as they first came.",
     )
     p.add_argument("folder", type=Path, help="where they are to lie: the --data-root of a sweep")
     p.add_argument("--page", default=PAGE, help=f"folder with the images (default: {PAGE})")

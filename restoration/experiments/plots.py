@@ -62,15 +62,13 @@ def psnr_figure(network: str, quality: int, cells: Sequence[Cell]) -> Figure:
         name = "psnr" + reported(cell.configuration.loss)
         steps, values = mean_curve(cell.records, name)
         line = axis.plot(steps, values, label=name_of(cell.configuration), linewidth=1.1)[0]
-
-        def mark(step: float, marker: str, line: Any = line) -> None:
-            at = np.interp(step, line.get_xdata(), line.get_ydata())
-            axis.plot(step, at, marker, color=line.get_color(), markersize=8)
-
-        mark(cell.epoch, "*")
-        blind = [r.result["nearest_estimate"]["step"] for r in cell.records if has_blind(r)]
-        if len(blind) == len(cell.records):
-            mark(float(np.mean(blind)), "o")
+        marks = [(cell.epoch, np.interp(cell.epoch, steps, values), "*")]
+        if all(has_blind(r) for r in cell.records):
+            blind = [r.result["nearest_estimate"] for r in cell.records]
+            step, psnr = (np.mean([b[key] for b in blind]) for key in ("step", "psnr"))
+            marks.append((step, psnr, "o"))
+        for x, y, marker in marks:
+            axis.plot(x, y, marker, color=line.get_color(), markersize=8)
     jpeg = np.mean([r.result["jpeg"]["psnr"] for c in cells for r in c.records])
     axis.axhline(jpeg, color="0.4", linestyle=":", label="JPEG")
     highest = max(float(line.get_ydata().max()) for line in axis.lines[:-1])
@@ -79,7 +77,8 @@ def psnr_figure(network: str, quality: int, cells: Sequence[Cell]) -> Figure:
     axis.legend(fontsize=8, ncols=2)
     caption = (
         f"PSNR per step, {network} network, quality {quality}, mean over the images. Star: average "
-        "best epoch (oracle). Circle: nearest to the estimate (blind)."
+        "best epoch (oracle). Circle: mean step and PSNR of the smoothed output nearest to the "
+        "estimate (blind)."
     )
     return drawn(f"psnr_{network}_q{quality}", caption, figure)
 
@@ -91,9 +90,13 @@ def has_blind(record: Record) -> bool:
 
 def figure_3(records: Sequence[Record]) -> Figure | None:
     """The paper's figure 3: loss, NMSE and divergence per step, of MSE and SURE."""
-    some = [r for r in records if r.configuration.loss in ("mse", "sure")]
-    first = {r.configuration.loss: r for r in reversed(some)}
-    if len(first) < 2:
+    pairs: dict[tuple[Any, ...], dict[str, Record]] = {}  # equal in all but the loss
+    for r in records:
+        if r.configuration.loss in ("mse", "sure"):
+            key = (r.image, r.seed, r.configuration._replace(loss=""))
+            pairs.setdefault(key, {})[r.configuration.loss] = r
+    first = next((pair for pair in pairs.values() if len(pair) == 2), None)
+    if first is None:
         return None
     figure, axes = pyplot().subplots(1, 3, figsize=(13, 3.6), layout="constrained")
     for axis, column in zip(axes, ("loss", "nmse", "divergence"), strict=True):
@@ -108,7 +111,8 @@ def figure_3(records: Sequence[Record]) -> Figure | None:
     record = first["sure"]
     caption = (
         f"Loss, NMSE and divergence per step of {record.image}, quality "
-        f"{record.configuration.quality}, MSE and SURE, once settled."
+        f"{record.configuration.quality}, {record.configuration.network} network, MSE and SURE, "
+        "once settled."
     )
     return drawn("figure3", caption, figure)
 
@@ -162,4 +166,5 @@ def panels(record: Record) -> Figure | None:
         f"{record.image}, quality {quality}, {record.configuration.network} network, "
         f"{name_of(record.configuration)}: {scores} (PSNR / MS-SSIM)."
     )
-    return Figure(f"panels_{record.image}_q{quality}", caption, sheet.read_bytes())
+    name = f"panels_{record.image}_{record.configuration.network}_q{quality}"
+    return Figure(name, caption, sheet.read_bytes())

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import operator
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from restoration.errors import RestorationError
 from restoration.experiments.results import Configuration, Record
 
+FEWEST_IMAGES = 3  # from which a confidence interval is told
+
 Key = tuple[str, int]  # image and seed
+Values = dict[Key, float]
+Sums = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -30,9 +36,9 @@ class Cell:
     configuration: Configuration
     records: tuple[Record, ...]
     epoch: float
-    psnr: dict[Key, float]
-    ms_ssim: dict[Key, float]
-    raw: dict[Key, float]
+    psnr: Values
+    ms_ssim: Values
+    raw: Values
 
     @property
     def mean_psnr(self) -> float:
@@ -66,11 +72,23 @@ def best_step(record: Record) -> float:
 
 
 def cell_of(configuration: Configuration, records: Sequence[Record]) -> Cell:
-    """Evaluate one configuration by the paper's protocol."""
+    """Evaluate one configuration by the paper's protocol.
+
+    Raises:
+        RestorationError: two of the runs have the same image and seed.
+    """
+    known: dict[Key, Record] = {}
+    for record in records:
+        other = known.setdefault((record.image, record.seed), record)
+        if other is not record:
+            raise RestorationError(
+                f"{record.folder} and {other.folder}: two runs of equal labels; keep one of them, "
+                "or give different images different names"
+            )
     epoch = float(np.mean([best_step(r) for r in records]))
     suffix = reported(configuration.loss)
 
-    def values(name: str) -> dict[Key, float]:
+    def values(name: str) -> Values:
         return {(r.image, r.seed): value_at(r, name, epoch) for r in records}
 
     return Cell(
@@ -105,16 +123,52 @@ def better_weights(cells: dict[Configuration, Cell]) -> dict[Configuration, Cell
     return best
 
 
-def paired(one: dict[Key, float], other: dict[Key, float]) -> NDArray[np.float64]:
-    """Differences one - other over the images and seeds that both have."""
-    return np.array([one[k] - other[k] for k in one if k in other])
+def paired(
+    one: Values, other: Values, compare: Callable[[float, float], float] = operator.sub
+) -> Values:
+    """Differences one - other, say, over the images and seeds that both have."""
+    return {key: compare(one[key], other[key]) for key in one if key in other}
 
 
-def interval(differences: NDArray[np.float64], draws: int = 10_000) -> tuple[float, float]:
-    """Estimate the 95 % confidence interval of a mean by the bootstrap, with a fixed seed."""
-    if len(differences) < 2:
-        return float("nan"), float("nan")
-    generator = np.random.default_rng(0)
-    picks = generator.integers(0, len(differences), (draws, len(differences)))
-    low, high = np.percentile(differences[picks].mean(1), [2.5, 97.5])
-    return float(low), float(high)
+def pooled(sums: Sums, counts: Sums) -> NDArray[np.float64]:
+    """Mean over all pairs."""
+    return np.asarray(sums.sum(-1) / counts.sum(-1))
+
+
+def mean_size(sums: Sums, counts: Sums) -> NDArray[np.float64]:
+    """Mean over the cells of the size of the cell's mean difference."""
+    known = counts > 0
+    sizes = np.abs(sums) / np.where(known, counts, 1)
+    return np.asarray(sizes.sum(-1) / known.sum(-1))
+
+
+def estimate(
+    cells: Sequence[Values],
+    statistic: Callable[[Sums, Sums], NDArray[np.float64]] = pooled,
+    draws: int = 10_000,
+) -> tuple[float, float, float]:
+    """Estimate a mean difference and its 95 % confidence interval by the bootstrap over images.
+
+    Images are drawn whole, with all their pairs: pairs of one image resemble each other.
+
+    Args:
+        cells: differences of the pairs of each cell, by image and seed; at least one pair in all.
+        statistic: of the cells' sums of differences and numbers of pairs, both (..., cells).
+        draws: with a fixed seed.
+
+    Returns:
+        The statistic, and the interval's ends: NaN for fewer than three images.
+    """
+    images = sorted({image for cell in cells for image, _ in cell})
+    sums, counts = np.zeros((2, len(images), len(cells)))
+    for c, cell in enumerate(cells):
+        for (image, _), difference in cell.items():
+            sums[images.index(image), c] += difference
+            counts[images.index(image), c] += 1
+    value = float(statistic(sums.sum(0), counts.sum(0)))
+    if len(images) < FEWEST_IMAGES:
+        return value, float("nan"), float("nan")
+    chances = [1 / len(images)] * len(images)
+    drawn = np.random.default_rng(0).multinomial(len(images), chances, draws).astype(float)
+    low, high = np.nanpercentile(statistic(drawn @ sums, drawn @ counts), [2.5, 97.5])
+    return value, float(low), float(high)

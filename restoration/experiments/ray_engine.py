@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from restoration.errors import RestorationError
@@ -43,38 +44,54 @@ class RayEngine:
             raise RestorationError(
                 'the engine "ray" needs Ray: pip install "restoration[ray]"'
             ) from error
-        try:
-            ray.init(
-                address=address,
-                include_dashboard=None if address else False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-        except (ConnectionError, ValueError) as error:
-            raise RestorationError(f"no Ray cluster at {address}: {error}") from error
+        self.ray: Any = ray
+        self.address = address
+        self.connect()
         resources = ray.cluster_resources()
         slots = resources.get("GPU", 0) / gpus if gpus else resources.get("CPU", 1) / cpus
         if slots < 1:
             raise RestorationError(f"the cluster has no {cpus} cores and {gpus} GPUs for a run")
         self.workers = min(workers, int(slots)) if workers else int(slots)
-        self.ray: Any = ray
         self.task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0, max_calls=CALLS)(
             attempt
         )
+
+    def connect(self) -> None:
+        """Connect to the cluster, or start one.
+
+        Raises:
+            RestorationError: there is none at the address.
+        """
+        try:
+            self.ray.init(
+                address=self.address,
+                include_dashboard=None if self.address else False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        except (ConnectionError, ValueError) as error:
+            raise RestorationError(f"no Ray cluster at {self.address}: {error}") from error
 
     def run(self, runs: Sequence[Run]) -> Iterator[Outcome]:
         """Yield how runs end, as they do; a task that dies fails its run.
 
         Args:
-            runs: what to do.
+            runs: what to do. Their folders are found by absolute paths: a cluster's processes may
+                work elsewhere.
+
+        Raises:
+            RestorationError: the cluster is gone since the last call.
         """
+        if not self.ray.is_initialized():  # each call ends with a shutdown
+            self.connect()
         waiting: dict[Any, Run] = {}
         todo = list(reversed(runs))
         try:
             while todo or waiting:
                 while todo and len(waiting) < WINDOW * self.workers:
                     run = todo.pop()
-                    waiting[self.task.remote(run)] = run
+                    placed = replace(run, folder=run.folder.resolve())
+                    waiting[self.task.remote(placed)] = run
                 done, _ = self.ray.wait(list(waiting), num_returns=1)
                 run = waiting.pop(done[0])
                 try:

@@ -12,7 +12,7 @@ from restoration.experiments import plots, tables
 from restoration.experiments.claims import beats_jpeg, claims
 from restoration.experiments.document import Document, Figure
 from restoration.experiments.protocol import better_weights, cells_of
-from restoration.experiments.results import Record, read_records
+from restoration.experiments.results import Record, one_experiment, read_records
 
 
 def parser() -> Parser:
@@ -26,12 +26,13 @@ def parser() -> Parser:
     return p
 
 
-def report(records: Sequence[Record], missing: Sequence[str]) -> Document:
+def report(records: Sequence[Record], missing: Sequence[str], others: Sequence[Record]) -> Document:
     """Build the report.
 
     Args:
         records: finished runs.
-        missing: a line for each run that is not.
+        missing: a line for each run that was begun and is not.
+        others: runs that are left out, since their settings are others.
     """
     cells = cells_of(records)
     best = better_weights(cells)
@@ -39,10 +40,12 @@ def report(records: Sequence[Record], missing: Sequence[str]) -> Document:
     document.parts.append(tables.coverage(records))
     if missing:
         document.parts.append(
-            f"{len(missing)} runs are missing, and their cells rest on fewer runs or are empty: "
+            f"{len(missing)} runs were begun and left no result; their cells rest on fewer runs: "
             + "; ".join(missing[:10])
             + ("; ..." if len(missing) > 10 else "")
         )
+    if others:
+        document.parts.append(left_out(others))
     document.add("Table 3: the JPEGs", tables.table_3(records))
     document.add(
         "Tables 1 and 2: the paper's protocol",
@@ -77,12 +80,21 @@ def report(records: Sequence[Record], missing: Sequence[str]) -> Document:
     document.add(
         "The paper's claims",
         "Differences between runs that are equal in all else, at average best epochs; 95 % "
-        "confidence intervals by the bootstrap over runs.",
+        "confidence intervals by the bootstrap over images, from three images on.",
         claims(cells, best),
         beats_jpeg(best),
     )
     document.add("Figures", *figures(records, cells, best))
     return document
+
+
+def left_out(others: Sequence[Record]) -> str:
+    """Tell of runs that the report leaves out."""
+    return (
+        f"{len(others)} runs are left out, since the sweep gave them other settings than most "
+        f"(steps or crop, say): {others[0].folder}, for one. A report of their own wants a folder "
+        "of their own."
+    )
 
 
 def figures(records: Sequence[Record], cells: tables.Cells, best: tables.Cells) -> list[Figure]:
@@ -120,7 +132,10 @@ def main(arguments: Sequence[str]) -> int:
         options.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RestorationError(f"cannot write to {options.output}: {error.strerror}") from error
-    report(records, missing).write(options.output)
-    print(f"{len(records)} runs, {len(missing)} missing", file=sys.stderr)
+    records, others = one_experiment(records)
+    report(records, missing, others).write(options.output)
+    if others:
+        print(left_out(others), file=sys.stderr)
+    print(f"{len(records)} runs, {len(missing)} without a result", file=sys.stderr)
     print(options.output / "report.html")
     return 0

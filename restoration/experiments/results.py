@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +20,7 @@ Curves = dict[str, NDArray[np.float64]]
 
 
 class Configuration(NamedTuple):
-    """All that is equal among the runs that one cell of a table averages: all but image and seed.
+    """What is equal among the runs that one cell of a table averages.
 
     Attributes:
         quality: of the JPEG.
@@ -44,7 +46,8 @@ class Record:
     Attributes:
         image: name of the image.
         seed: of all randomness.
-        configuration: all else.
+        configuration: what tables tell apart.
+        settings: digest of all else, which the sweep lays under and over its runs; "" in old files.
         result: content of ``result.json``.
         curves: columns of ``curves.csv``; NaN where nothing was measured.
         folder: of the run.
@@ -53,6 +56,7 @@ class Record:
     image: str
     seed: int
     configuration: Configuration
+    settings: str
     result: dict[str, Any]
     curves: Curves
     folder: Path
@@ -69,14 +73,14 @@ def read_curves(path: Path) -> Curves:
 
 def reason(failed: Path) -> str:
     """Tell why a run has no result."""
-    return json.loads(failed.read_text())["error"] if failed.exists() else "unfinished"
+    return str(json.loads(failed.read_text())["error"]) if failed.exists() else "unfinished"
 
 
 def read_records(folder: Path) -> tuple[list[Record], list[str]]:
     """Read all runs of a sweep under a folder.
 
     Returns:
-        Finished runs, in order of their folders, and a line for each one that is not.
+        Finished runs, in order of their folders, and a line for each that was begun and is not.
 
     Raises:
         RestorationError: there are none, or a file is damaged.
@@ -86,22 +90,30 @@ def read_records(folder: Path) -> tuple[list[Record], list[str]]:
         try:
             labels = json.loads(head.read_text())["labels"]
             if not (head.parent / "result.json").exists():
-                failed = head.parent / FAILED
-                reason = (
-                    json.loads(failed.read_text())["error"] if failed.exists() else "unfinished"
-                )
-                missing.append(f"{head.parent}: {reason}")
+                missing.append(f"{head.parent}: {reason(head.parent / FAILED)}")
                 continue
             image, seed = labels.pop("image"), labels.pop("seed")
+            settings = labels.pop("settings", "")
             result = json.loads((head.parent / "result.json").read_text())
             curves = read_curves(head.parent / "curves.csv")
             configuration = Configuration(**labels)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RestorationError(f"{head.parent}: damaged ({error}); delete it") from error
         if result["jpeg"] is not None and "psnr" in curves:
-            records.append(Record(image, seed, configuration, result, curves, head.parent))
+            record = Record(image, seed, configuration, settings, result, curves, head.parent)
+            records.append(record)
         else:
             missing.append(f"{head.parent}: measured nothing")
     if not records:
         raise RestorationError(f"no finished runs of a sweep in {folder}")
     return records, missing
+
+
+def one_experiment(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
+    """Part the runs of those settings that most runs have from the others.
+
+    Runs of unequal steps or crops, say, must not meet in one cell of a table.
+    """
+    settings, _ = Counter(r.settings for r in records).most_common(1)[0]
+    kept = [r for r in records if r.settings == settings]
+    return kept, [r for r in records if r.settings != settings]

@@ -13,6 +13,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from restoration.durations import readable
 from restoration.experiments.grid import Run
 from restoration.experiments.running import FAILED, Outcome
 from restoration.files import write_atomically
@@ -74,15 +75,6 @@ class Tally:
         return text if self.remaining is None else f"{text}, about {readable(self.remaining)}"
 
 
-def readable(seconds: float) -> str:
-    """Tell a duration as a person would."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
-
-
 def sweep(runs: Sequence[Run], engine: Engine, retries: int) -> int:
     """Work off the runs that are not finished; failed ones again, ``retries`` times.
 
@@ -109,7 +101,7 @@ def sweep(runs: Sequence[Run], engine: Engine, retries: int) -> int:
                 continue
             failed.append(run)
             record = {"error": outcome.error, "attempts": turn + 1, "details": outcome.details}
-            with suppress(ValueError):  # a full disk must not end the others
+            with suppress(OSError, ValueError):  # a full disk must not end the others
                 run.folder.mkdir(parents=True, exist_ok=True)
                 write_atomically(run.folder / FAILED, json.dumps(record, indent=2).encode())
             last = turn == retries

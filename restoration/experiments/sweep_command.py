@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from restoration.arguments import Parser
+from restoration.durations import readable
 from restoration.errors import Interrupted, UsageError
 from restoration.experiments.grid import Run, read_grid, runs_of
-from restoration.experiments.sweep import Engine, readable, sweep
+from restoration.experiments.sweep import Engine, sweep
 
 ENGINES = ("local", "ray")
 

@@ -107,9 +107,10 @@ def blind_table(cells: Cells) -> Table:
                 *(score(results, "projected", metric) for metric in METRICS),
             ]
         )
-    head = ["cell", "runs", "JPEG", "average best epoch (oracle)", "best per image (oracle)"]
-    blind = ["last step, blind", "nearest estimate, blind", "projected, blind"]
-    return Table("blind", [*head, *blind, "MS-SSIM", "chroma PSNR", "CIEDE2000"], rows)
+    head = ["cell", "runs", "JPEG", "average best epoch (oracle)"]
+    smoothed = ["best per image (oracle)", "last step, blind", "nearest estimate, blind"]
+    head += [f"smoothed, {name}" for name in smoothed] + ["projected, blind"]
+    return Table("blind", [*head, "MS-SSIM", "chroma PSNR", "CIEDE2000"], rows)
 
 
 def baseline_table(records: Sequence[Record]) -> Table:
