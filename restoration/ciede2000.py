@@ -40,7 +40,8 @@ def ciede2000(image: Tensor, truth: Tensor) -> Tensor:
     """
     if image.shape[1] != 3:
         return image.new_tensor(math.nan)
-    (L1, a1, b1), (L2, a2, b2) = lab(image.double()), lab(truth.double())
+    # on the CPU: not every device has double precision
+    (L1, a1, b1), (L2, a2, b2) = (lab(x.cpu().double()) for x in (image, truth))
     mean_chroma = (torch.hypot(a1, b1) + torch.hypot(a2, b2)) / 2
     G = (1 - torch.sqrt(mean_chroma**7 / (mean_chroma**7 + 25.0**7))) / 2
     a1, a2 = (1 + G) * a1, (1 + G) * a2

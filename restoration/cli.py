@@ -8,11 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
 from jsonargparse import Namespace
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -26,10 +25,8 @@ from restoration.errors import RestorationError
 from restoration.files import find
 from restoration.independent import IndependentStrategy, local_rank
 from restoration.quiet import quiet
+from restoration.run_folders import RUNS, run_version
 from restoration.task import RestorationTask
-
-RUNS = "lightning_logs"
-IDENTITY = ("seed_everything", "model", "data", "smoothing", "rules")  # sections of a configuration
 
 
 class FitCLI(LightningCLI):
@@ -137,6 +134,16 @@ class FitCLI(LightningCLI):
                 )
 
 
+class SaveConfig(SaveConfigCallback):
+    """Save the configuration that makes the run anew: without a checkpoint to go on from."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """See Lightning."""
+        self.config = self.config.clone()
+        self.config.ckpt_path = None
+        super().setup(trainer, pl_module, stage)
+
+
 def check_trainer(options: Namespace) -> None:
     """Refuse settings of the trainer under which no run can end or be right.
 
@@ -151,50 +158,6 @@ def check_trainer(options: Namespace) -> None:
             f"--trainer.precision {precision} would change the image too; use 32-true, bf16-mixed "
             "or 16-mixed"
         )
-
-
-def run_version(folder: Path, resumed: dict[str, Any], claims: bool) -> str:
-    """Claim the next free ``version_N`` in ``folder``, or name the run to go on with.
-
-    That is the latest one of the same image, network, loss, optimiser, seed and smoothing, whose
-    ``config.yaml`` says so.
-
-    Args:
-        folder: of the image's runs.
-        resumed: the configuration to go on with, or {} for a new run.
-        claims: whether this process may; the others of a distributed run are told its directory.
-
-    Raises:
-        RestorationError: the folder cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        runs = {int(p.name[8:]): p for p in folder.glob("version_*") if p.name[8:].isdigit()}
-        latest = max(runs, default=-1)
-        for number in sorted(runs, reverse=True):
-            config = runs[number] / "config.yaml"
-            if resumed and config.exists() and same_run(config, resumed):
-                return f"version_{number}"
-        if not claims:
-            return f"version_{max(latest, 0)}"
-        while True:
-            latest += 1
-            try:
-                (folder / f"version_{latest}").mkdir()
-            except FileExistsError:
-                continue  # another process has just claimed it
-            return f"version_{latest}"
-    except OSError as error:
-        raise RestorationError(f"cannot write runs to {folder}: {error.strerror}") from error
-
-
-def same_run(config: Path, resumed: dict[str, Any]) -> bool:
-    """Whether a saved configuration agrees in all that decides a run's result but its length."""
-    try:
-        saved = yaml.safe_load(config.read_text())
-    except yaml.YAMLError:
-        return False
-    return isinstance(saved, dict) and all(saved.get(key) == resumed[key] for key in IDENTITY)
 
 
 def with_shipped_configs(arguments: list[str]) -> list[str]:
@@ -236,6 +199,7 @@ def fit(arguments: list[str]) -> None:
                 seed_everything_default=0,
                 auto_configure_optimizers=False,
                 parser_kwargs={"prog": "restoration"},
+                save_config_callback=SaveConfig,
                 save_config_kwargs={"overwrite": True},
                 trainer_defaults={
                     "devices": 1,  # all GPUs for one image only when asked for

@@ -16,7 +16,7 @@ from restoration.errors import RestorationError
 
 def local_rank() -> int:
     """Number of this process among those of the trainer on this machine."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
+    return int(os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0")
 
 
 class IndependentStrategy(DDPStrategy):

@@ -10,7 +10,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
+
+PACKAGE = str(Path(__file__).parents[1])  # where this package lies, installed or not
 
 
 class Peer:
@@ -27,11 +30,14 @@ class Peer:
     def __init__(
         self, module: str, threads: int, environment: dict[str, str] | None = None
     ) -> None:
+        more = environment or {}
+        path = os.pathsep.join([PACKAGE, *filter(None, [os.environ.get("PYTHONPATH")])])
         self.process = subprocess.Popen(
-            [sys.executable, "-m", module],
+            # -P: a torch.py that lies in the current folder is not torch
+            [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"OMP_NUM_THREADS": str(threads)} | (environment or {}),
+            env=os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path} | more,
             start_new_session=True,  # Ctrl-C is for the parent
         )
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from restoration.arguments import Parser
@@ -74,30 +75,34 @@ def find_inputs(inputs: Sequence[str]) -> list[tuple[Path, bool]]:
     """Resolve files, folders and patterns; whether each file was named by itself.
 
     Raises:
-        UsageError: a folder or pattern holds no JPEG.
+        UsageError: a folder or pattern holds no JPEG, or cannot be looked into.
     """
-    found: dict[Path, bool] = {}
+    found: dict[str, tuple[Path, bool]] = {}  # by absolute path, so that no file is done twice
     for text in inputs:
         path = Path(text)
-        if path.is_dir():
-            files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
-        elif not path.exists() and glob.has_magic(text):
-            files = sorted(Path(p) for p in glob.glob(text, recursive=True) if Path(p).is_file())
-        else:
-            found[path] = True
-            continue
+        try:
+            if path.is_dir():
+                files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+            elif not path.exists() and glob.has_magic(text):
+                some = map(Path, glob.glob(text, recursive=True))
+                files = sorted(p for p in some if p.is_file())
+            else:
+                found[os.path.abspath(path)] = path, True
+                continue
+        except OSError as error:
+            raise UsageError(f"cannot look into {text}: {error.strerror}") from error
         if not files:
             raise UsageError(f"no JPEG files ({', '.join(SUFFIXES)}) in {text}")
         for file in files:
-            found.setdefault(file, False)
-    return list(found.items())
+            found.setdefault(os.path.abspath(file), (file, False))
+    return list(found.values())
 
 
 def plan(inputs: Sequence[tuple[Path, bool]], output: Path | None) -> list[Job]:
     """Name the output of each input: beside it, in the folder ``output``, or ``output`` itself.
 
     Raises:
-        UsageError: ``output`` is a file's name and there are several inputs.
+        UsageError: two inputs would be written to one file.
     """
     if output is not None and output.suffix.lower() == ".png" and not output.is_dir():
         if len(inputs) > 1:
@@ -110,11 +115,17 @@ def plan(inputs: Sequence[tuple[Path, bool]], output: Path | None) -> list[Job]:
         for source, named in inputs
     ]
     stems = Counter(place for *_, place in places)  # photo.jpg and photo.jpeg keep their suffixes
-    jobs = []
+    jobs: dict[Path, Job] = {}
     for source, named, place in places:
         name = place.name if stems[place] == 1 else source.name
-        jobs.append(Job(source, place.with_name(name + MADE), named))
-    return jobs
+        target = place.with_name(name + MADE)
+        if target in jobs:
+            raise UsageError(
+                f"{jobs[target].source} and {source} would both become {target}; give them one by "
+                "one, with folders of their own"
+            )
+        jobs[target] = Job(source, target, named)
+    return list(jobs.values())
 
 
 def run(options: argparse.Namespace) -> int:
@@ -192,7 +203,7 @@ def show(reports: Sequence[dict[str, Any]]) -> None:
     )
     for r in finished:
         width, height = r["size"]
-        cells = [r["output"], f"{width}x{height}", f"{r['quality']}", f"{r['seconds']:.1f}"]
+        cells = [escape(r["output"]), f"{width}x{height}", f"{r['quality']}", f"{r['seconds']:.1f}"]
         for name, form in (("psnr", ".2f"), ("ms_ssim", ".4f")) if measured else ():
             values = (r[image][name] for image in ("jpeg", "restored"))
             cells += ["-" if v is None else format(v, form) for v in values]

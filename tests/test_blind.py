@@ -2,6 +2,7 @@
 
 import json
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -64,7 +65,7 @@ def test_block_contrast_by_brute_force(case):
 
 
 def at(step):
-    return SimpleNamespace(global_step=step, should_stop=False)
+    return SimpleNamespace(global_step=step, should_stop=False, world_size=1)
 
 
 def test_the_moving_variance_is_the_published_recursion():
@@ -95,6 +96,23 @@ def test_patience_ends_a_run_after_the_best_step():
             break
     assert step == 300
     assert rule.step == 200
+    again = at(300)  # the same command given once more has nothing left to do
+    again.datamodule = SimpleNamespace()
+    rule.on_train_start(again, SimpleNamespace(device="cpu"))
+    assert again.should_stop
+
+
+def test_devices_end_a_run_together():
+    """Each has other noise: one must not leave while the others wait for it."""
+    rule = NearestEstimate(every=10, begin=10, patience=50)
+    rule.offer(torch.tensor(1.0), 90, torch.zeros(1, 1, 2, 2))
+    trainer = at(100)
+    trainer.world_size = 2
+    trainer.strategy = Mock(reduce_boolean_decision=Mock(return_value=True))
+    rule.stop_if_exhausted(trainer)
+    # its own patience lasts; that of another device does not
+    trainer.strategy.reduce_boolean_decision.assert_called_once_with(False, all=False)
+    assert trainer.should_stop
 
 
 def test_an_impatient_rule_is_refused():

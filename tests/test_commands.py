@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from jsonargparse import Namespace
 from PIL import Image
 
-from restoration.cli import check_trainer, run_version, same_run, with_shipped_configs
+from restoration.cli import check_trainer, with_shipped_configs
 from restoration.durations import readable
 from restoration.errors import RestorationError, UsageError
 from restoration.experiments.plots import drawn, mean_curve, pyplot
@@ -16,8 +17,16 @@ from restoration.experiments.report_command import parser
 from restoration.experiments.results import Configuration, Record
 from restoration.restore_command import Job, find_inputs, plan
 from restoration.restore_files import Steps, png
+from restoration.run_folders import run_version, same_run
 
 SETTINGS = {"seed_everything": 0, "model": {"a": 1}, "data": {}, "smoothing": {}, "rules": []}
+TRAINER = {
+    "precision": None,
+    "accumulate_grad_batches": 1,
+    "gradient_clip_val": None,
+    "gradient_clip_algorithm": None,
+}
+SETTINGS["trainer"] = TRAINER | {"max_steps": 9}
 
 
 def record(values, image="a"):
@@ -47,7 +56,7 @@ def test_trainers_that_end_pass(precision):
 
 
 def test_versions_count_up_and_the_same_configuration_is_found(tmp_path):
-    text = "seed_everything: 0\nmodel: {a: 1}\ndata: {}\nsmoothing: {}\nrules: []\ntrainer: 3\n"
+    text = yaml.safe_dump(SETTINGS | {"trainer": TRAINER | {"max_steps": 3}, "ckpt_path": "last"})
     assert [run_version(tmp_path, {}, True) for _ in range(3)] == [
         "version_0",
         "version_1",
@@ -56,7 +65,9 @@ def test_versions_count_up_and_the_same_configuration_is_found(tmp_path):
     (tmp_path / "version_1" / "config.yaml").write_text(text)
     assert run_version(tmp_path, SETTINGS, True) == "version_1"
     assert run_version(tmp_path, SETTINGS | {"seed_everything": 1}, True) == "version_3"
-    assert run_version(tmp_path, {}, False) == "version_3"  # another process has claimed it
+    mixed = {"trainer": TRAINER | {"precision": "bf16-mixed"}}
+    assert run_version(tmp_path, SETTINGS | mixed, True) == "version_4"
+    assert run_version(tmp_path, {}, False) == "version_4"  # another process has claimed it
     (tmp_path / "damaged.yaml").write_text("a: [")
     assert not same_run(tmp_path / "damaged.yaml", SETTINGS)
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +13,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import yaml
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from restoration.__main__ import main
+from restoration.callbacks import NearestReJPEG
 from restoration.jpeg import compress
 from restoration.networks import Hourglass
 
@@ -234,14 +237,42 @@ def test_last_goes_on_with_the_same_run_only(tmp_path, capsys):
     assert main([*SMALL, "--trainer.max_steps", "9", "--ckpt_path", "last"]) == 0
     longer = json.loads((first / "result.json").read_text())
     assert (longer["steps"], longer["seed"]) == (9, 0)
+    # the configuration makes the run anew; it does not go on with this one
+    assert yaml.safe_load((first / "config.yaml").read_text())["ckpt_path"] is None
 
 
-def test_a_finished_run_that_is_resumed_keeps_its_time(tmp_path):
-    folder, before = run(tmp_path, "--trainer.max_steps", "5")
-    assert main([*SMALL, "--trainer.max_steps", "5", "--ckpt_path", "last"]) == 0
+def test_a_finished_run_that_is_resumed_keeps_its_result(tmp_path):
+    rule = ["--rules+=restoration.callbacks.NearestReJPEG", "--rules.begin", "1"]
+    rule += ["--rules.every", "5", "--trainer.max_steps", "5"]
+    folder, before = run(tmp_path, *rule)
+    assert before["nearest_rejpeg"]["reference"]["psnr"] > before["jpeg"]["psnr"]
+    assert main([*SMALL, *rule, "--ckpt_path", "last"]) == 0
     after = json.loads((folder / "result.json").read_text())
     assert after.pop("seconds") == pytest.approx(before.pop("seconds"), abs=0.5)
     assert after == before
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), RuntimeError("unexpected pos")])
+def test_a_full_disk_is_one_line_and_exit_code_1(tmp_path, capsys, monkeypatch, error):
+    def full(*arguments):
+        raise error
+
+    monkeypatch.setattr(torch, "save", full)
+    assert main([*SMALL, "--trainer.max_steps", "2"]) == 1
+    said = capsys.readouterr().err.strip()
+    assert "last.ckpt" in said
+    assert "\n" not in said
+
+
+def test_ctrl_c_before_the_first_step_is_told(capsys, monkeypatch):
+    def stopped(self, *arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(NearestReJPEG, "prepare", stopped)
+    rule = ["--rules+=restoration.callbacks.NearestReJPEG"]
+    assert main([*SMALL, *rule, "--trainer.max_steps", "2"]) == 130
+    assert "stopped; nothing was saved" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_the_truth_changes_nothing_but_the_scores(tmp_path, photo):

@@ -1,6 +1,9 @@
 """Reading JPEG files, against Pillow's decoder and an own one after ITU-T T.81 and JFIF."""
 
 import io
+import struct
+import zlib
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -131,6 +134,27 @@ def test_orientation_agrees_with_pillow(photo, tmp_path, orientation):
     assert png.getexif()[0x010F] == "maker"
 
 
+def test_an_odd_exif_block_costs_no_more_than_itself(photo, tmp_path):
+    """A tag of a wrong type, which Pillow reads and cannot write: the image is turned still."""
+    orientation = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    software = struct.pack("<HHII", 0x0131, 5, 1, 38)  # a rational, which lies behind the entries
+    entries = struct.pack("<IH", 8, 2) + orientation + software + struct.pack("<III", 0, 3, 2)
+    block = b"Exif\0\0II*\0" + entries
+    file = tmp_path / "odd.jpg"
+    Image.fromarray(photo[:160]).save(file, exif=block)
+    with Image.open(file) as image, pytest.raises(AttributeError):
+        image.getexif().tobytes()
+    jpeg = read_jpeg(file)
+    assert (jpeg.orientation, jpeg.exif) == (6, None)
+
+
+def test_coefficients_that_cannot_be_read_are_told(photo, tmp_path, monkeypatch):
+    for error in (ValueError("Array length must be >= 0"), OSError(28, "No space left on device")):
+        monkeypatch.setattr("jpeglib.read_dct", Mock(side_effect=error))
+        with pytest.raises(RestorationError, match="coefficients cannot be read"):
+            compress(photo, 10)
+
+
 def test_profile_is_kept(photo, tmp_path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     path = tmp_path / "image.jpg"
@@ -197,7 +221,22 @@ def test_unusable_lossless_images_are_refused(photo, tmp_path):
     transparent.putalpha(100)
     transparent.save(tmp_path / "alpha.png")
     (tmp_path / "jpeg.png").write_bytes(encoded(photo))
-    for name, message in {"16": "8-bit", "alpha": "transparency", "jpeg": "is a JPEG"}.items():
+    header = struct.pack(">IIBBBBB", 16, 16, 16, 2, 0, 0, 0)  # 16 bits, RGB
+    rows = zlib.compress(16 * (b"\0" + 16 * 3 * b"\x03\xe8"))
+    chunks = ((b"IHDR", header), (b"IDAT", rows), (b"IEND", b""))
+    (tmp_path / "rgb16.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+            for kind, data in chunks
+        )
+    )
+    for name, message in {
+        "16": "8-bit",
+        "rgb16": "16 bits",
+        "alpha": "transparency",
+        "jpeg": "is a JPEG",
+    }.items():
         with pytest.raises(RestorationError, match=message):
             read_lossless(tmp_path / f"{name}.png")
 

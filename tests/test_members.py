@@ -96,6 +96,13 @@ def test_a_killed_process_is_an_error_and_not_a_hang(photo):
     assert not children()
 
 
+def test_a_file_in_the_current_folder_is_no_library(photo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "torch.py").write_text("raise SystemExit('this is not torch')")
+    with Workers(1, "cpu") as workers:
+        assert len(list(workers.optimise(members(photo, 1, 1), lambda units: None))) == 1
+
+
 def children(parent=None):
     """Process numbers of the workers that ``parent`` (this process) has, as the system lists."""
     command = ["ps", "-o", "pid=", "--ppid", str(parent or os.getpid())]

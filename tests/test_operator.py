@@ -2,6 +2,7 @@
 
 import io
 
+import jpeglib
 import numpy as np
 import pytest
 import torch
@@ -15,7 +16,7 @@ from restoration.jpeg.operator import JPEGOperator, block_dct, block_idct
 from restoration.jpeg.projection import project
 from restoration.metrics import psnr
 
-MODES = ["4:4:4", "4:2:2", "4:2:0", "4:4:0", "grey"]
+MODES = ["4:4:4", "4:2:2", "4:2:0", "4:4:0", "4:1:1", "grey"]
 
 
 def jpeg_of(pixels: np.ndarray, mode: str, quality: int, folder) -> CompressedImage:
@@ -32,6 +33,10 @@ def jpeg_of(pixels: np.ndarray, mode: str, quality: int, folder) -> CompressedIm
     path = folder / "image.jpg"
     if mode == "grey":
         image.convert("L").save(path, quality=quality)
+    elif mode == "4:1:1":  # which Pillow takes for 4:2:0
+        file = jpeglib.from_spatial(np.ascontiguousarray(pixels))
+        file.samp_factor = mode
+        file.write_spatial(path, qt=quality)
     else:
         image.save(path, quality=quality, subsampling=mode)
     return read_jpeg(path)
@@ -92,6 +97,7 @@ def test_adjoint(mode):
         "4:2:2": ((1, 2), (1, 1), (1, 1)),
         "4:2:0": ((2, 2), (1, 1), (1, 1)),
         "4:4:0": ((2, 1), (1, 1), (1, 1)),
+        "4:1:1": ((1, 4), (1, 1), (1, 1)),
         "grey": ((1, 1),),
     }[mode]
     H, W = 37, 45

@@ -83,6 +83,36 @@ def test_a_folder_is_restored_and_finished_files_are_skipped(capsys, photo):
     assert [Path("out", n).read_bytes() for n in names] == before
 
 
+def test_two_files_of_one_name_do_not_meet_in_one_output(capsys, photo):
+    for name in "ab":
+        Path(name).mkdir()
+        Image.fromarray(photo[:64, :64]).save(f"{name}/photo.jpg", quality=10)
+    assert main([*FAST, "a", "b", "-o", "out"]) == 2
+    assert "a/photo.jpg and b/photo.jpg would both become" in capsys.readouterr().err
+    assert not Path("out").exists()
+    assert main([*FAST, "a/photo.jpg", "./a/photo.jpg", str(Path("a/photo.jpg").absolute())]) == 0
+    assert sorted(p.name for p in Path("a").iterdir()) == ["photo.jpg", "photo.restored.png"]
+
+
+def test_names_with_brackets_are_shown_whole(capsys, photo):
+    Image.fromarray(photo[:64, :64]).save("img[final].jpg", quality=10)
+    assert main([*FAST, "img[final].jpg"]) == 0
+    assert "img[final].restored.png" in capsys.readouterr().out
+
+
+def test_what_cannot_be_looked_into_is_one_line(capsys, monkeypatch):
+    assert main([*FAST, "x" * 300 + ".jpg"]) in (1, 2)
+    assert capsys.readouterr().err.count("\n") == 1
+    Path("locked").mkdir()
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    assert main([*FAST, "locked"]) == 2
+    assert "cannot look into locked: Permission denied" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

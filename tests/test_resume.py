@@ -1,5 +1,6 @@
 """Runs that are killed or stopped, against one that is not."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,15 @@ COMMAND = [
     *("--data.crop", "64", "--trainer.max_steps", str(STEPS), "--checkpoint.every", "7"),
     *("--curves.every", "2", "--curves.flush_every", "2", "--images.every", "0"),
     *("--data.steps_per_epoch", "9"),  # the run crosses epochs
+    "--rules",
+    json.dumps(
+        [
+            {"class_path": f"restoration.callbacks.{rule}", "init_args": {"begin": 1, "every": 3}}
+            for rule in ("NearestEstimate", "Discrepancy", "MovingVariance")
+        ]
+    ),
 ]
+RULES = ("nearest_estimate", "discrepancy", "moving_variance")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 RUN = "lightning_logs/coffee-q10/version_0"
 
@@ -60,6 +69,11 @@ def resume(folder, extra=()):
 def assert_equal_runs(one, other):
     for name in ("restored.png", "best.png", "curves.csv"):
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    results = [json.loads((run / "result.json").read_text()) for run in (one, other)]
+    assert all(results[0][rule]["step"] for rule in RULES)
+    for result in results:
+        del result["seconds"]
+    assert results[0] == results[1]
     a, b = (torch.load(f / "last.ckpt", weights_only=True)["state_dict"] for f in (one, other))
     assert all(torch.equal(a[name], b[name]) for name in a)
 

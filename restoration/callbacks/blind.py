@@ -49,17 +49,24 @@ class BlindRule(KeepImage, ABC):
         self.patience = patience
 
     def prepare(self, jpeg: CompressedImage, batch: Batch) -> None:
-        """Compute once, at the start, what the criterion needs; ``batch`` is on the device."""
+        """Compute once, at the start, what the criterion needs; ``batch`` is on the CPU."""
 
     @abstractmethod
     def criterion(self, smoothed: Tensor, batch: Batch) -> Tensor:
         """Score a smoothed output (1, C, H, W); a scalar on the device, the less the better."""
 
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Prepare the criterion."""
-        super().on_train_start(trainer, module)
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        """Prepare the criterion, also where a finished run only writes its result again."""
         data = image_of(trainer)
-        self.prepare(data.jpeg, data.batch.to(module.device))
+        self.prepare(data.jpeg, data.batch)
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Move to the device what is there; a run that had ended does not go on."""
+        super().on_train_start(trainer, module)
+        if trainer.global_step % CHECK_EVERY == 0:
+            self.stop_if_exhausted(trainer)
+        if self.reference is not None:
+            self.reference = self.reference.to(module.device)
 
     @torch.no_grad()
     def on_train_batch_end(
@@ -71,8 +78,17 @@ class BlindRule(KeepImage, ABC):
             value = self.criterion(outputs["smoothed"], batch)
             outputs[self.name] = value
             self.offer(-value, step, outputs["smoothed"])
-        if self.patience is not None and step % CHECK_EVERY == 0 and self.step is not None:
-            trainer.should_stop = trainer.should_stop or step - self.step >= self.patience
+        if step % CHECK_EVERY == 0:
+            self.stop_if_exhausted(trainer)
+
+    def stop_if_exhausted(self, trainer: Trainer) -> None:
+        """End the run if its patience is at an end, on all devices alike."""
+        if self.patience is None or self.step is None:
+            return
+        ended = trainer.global_step - self.step >= self.patience
+        if trainer.world_size > 1:  # each device has other noise, and a step of its own
+            ended = trainer.strategy.reduce_boolean_decision(ended, all=False)
+        trainer.should_stop = trainer.should_stop or ended
 
 
 class NearestEstimate(BlindRule):

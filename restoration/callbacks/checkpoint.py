@@ -31,11 +31,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike, storage_options: Any = None
     ) -> None:
-        """Save ``checkpoint`` under ``path``."""
+        """Save ``checkpoint`` under ``path``.
+
+        Raises:
+            RestorationError: it cannot be written.
+        """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(path) as file:
-            torch.save(checkpoint, file)
+        try:
+            with atomic_file(path) as file:
+                torch.save(checkpoint, file)
+        except RuntimeError as error:  # what torch makes of a full disk
+            raise RestorationError(f"cannot write {path}; is the disk full?") from error
 
     def load_checkpoint(self, path: Any, *arguments: Any, **keywords: Any) -> dict[str, Any]:
         """Load the checkpoint at ``path``.
@@ -117,8 +124,16 @@ class LastCheckpoint(Checkpoint):
     def on_exception(
         self, trainer: Trainer, module: LightningModule, exception: BaseException
     ) -> None:
-        """Give Ctrl-C back."""
+        """Give Ctrl-C back.
+
+        Raises:
+            Interrupted: Ctrl-C came before the first step or a second time; Lightning would end the
+                process without a word.
+        """
         self.restore_signal()
+        if isinstance(exception, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # which Lightning has ignored
+            raise Interrupted("stopped; nothing was saved since the last checkpoint") from exception
 
     def restore_signal(self) -> None:
         """Reinstall the handler that was there before the run."""

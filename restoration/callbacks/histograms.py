@@ -50,7 +50,7 @@ class LogHistograms(Callback):
         for logger in trainer.loggers:
             if not isinstance(logger, TensorBoardLogger) or not trainer.is_global_zero:
                 continue
-            for channel, mass in zip(channels, masses[0].double().cpu(), strict=True):
+            for channel, mass in zip(channels, masses[0].cpu().double(), strict=True):
                 mean = float(mass @ levels)
                 logger.experiment.add_histogram_raw(
                     f"{channel}/{name}",

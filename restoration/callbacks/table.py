@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 ROWS = {  # of the final table, and the keys of the result file
@@ -26,9 +27,8 @@ ROWS = {  # of the final table, and the keys of the result file
 def show(result: dict[str, Any], image: Path) -> None:
     """Print the final table on stdout, and where the restored image lies."""
     console = Console()
-    table = Table(
-        "", "PSNR / dB", "MS-SSIM", title=f"{Path(result['image']).name}, {result['steps']} steps"
-    )
+    title = f"{escape(Path(result['image']).name)}, {result['steps']} steps"
+    table = Table("", "PSNR / dB", "MS-SSIM", title=title)
     for name, key in ROWS.items():
         row = result.get(key)
         if row is not None and "psnr" in row:
@@ -36,7 +36,7 @@ def show(result: dict[str, Any], image: Path) -> None:
             table.add_row(label, number(row["psnr"], ".2f"), number(row["ms_ssim"], ".4f"))
     if table.row_count:
         console.print(table)
-    console.print(f"restored image: {image}", soft_wrap=True, highlight=False)
+    console.print(f"restored image: {image}", soft_wrap=True, highlight=False, markup=False)
 
 
 def number(value: float | None, form: str) -> str:

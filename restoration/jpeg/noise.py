@@ -46,7 +46,7 @@ def cell_variances(rates: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Two tensors of the rates' shape, in steps^2.
     """
-    a, h = rates.double(), 0.5
+    a, h = rates.cpu().double(), 0.5  # not every device has double precision
     decay = torch.exp(-a * h)
     zero = 2 / a**2 - decay * (h**2 + 2 * h / a) / (1 - decay)
     other = h**2 + 2 / a**2 - 2 * h / a / torch.tanh(a * h)

@@ -163,11 +163,13 @@ class JPEGOperator:
         return self.image(torch.stack(planes, 1))
 
     def upsample(self, plane: Tensor, component: int) -> Tensor:
-        """(N, 8 rows, 8 columns) -> (N, H, W): 3/4 of the nearer, 1/4 of the further sample."""
+        """(N, 8 rows, 8 columns) -> (N, H, W): 3/4 of the nearer, 1/4 of the further sample.
+
+        libjpeg repeats samples where an axis has more than twice as many pixels.
+        """
         v, h = self.ratio(component)
         plane = plane[:, : -(-self.height // v), : -(-self.width // h)]
         if (v, h) != (1, 1):
-            plane = F.interpolate(
-                plane[:, None], scale_factor=(v, h), mode="bilinear", align_corners=False
-            )[:, 0]
+            mode = "bilinear" if max(v, h) == 2 else "nearest"
+            plane = F.interpolate(plane[:, None], scale_factor=(v, h), mode=mode)[:, 0]
         return plane[:, : self.height, : self.width]

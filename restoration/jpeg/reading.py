@@ -20,7 +20,13 @@ from restoration.jpeg.frame import check_frame
 from restoration.jpeg.opening import open_image, read_bytes
 
 LOSSLESS = ("PNG", "TIFF", "BMP", "PPM", "GIF", "TGA")
+PNG_DEPTH = 24  # byte of a PNG that tells its bits per channel
 ORIENTATION = 0x0112  # EXIF tag
+# What Pillow raises for them, when it reads or writes them
+DAMAGED_EXIF = (
+    *(SyntaxError, struct.error, ValueError, KeyError, TypeError, AttributeError),
+    *(OverflowError, OSError),
+)
 
 # The operations that turn stored pixels upright, by EXIF orientation (EXIF 2.32, section 4.6.4 A).
 UPRIGHT = {
@@ -122,7 +128,12 @@ def read_lossless(path: str | Path) -> NDArray[np.uint8]:
         RestorationError: the file is missing, damaged, lossy, of more than 8 bits or with
             transparency.
     """
-    image = open_image(read_bytes(path), path)
+    data = read_bytes(path)
+    image = open_image(data, path)
+    if image.format == "PNG" and data[PNG_DEPTH] > 8:  # Pillow cuts colours to 8 bits
+        raise RestorationError(
+            f"{path} has {data[PNG_DEPTH]} bits per channel; convert it to 8-bit RGB or grey"
+        )
     if image.format not in LOSSLESS:
         raise RestorationError(
             f"{path} is a {image.format}, but a lossless image is needed for the truth or with "
@@ -176,16 +187,17 @@ def shape_of(pixels: NDArray) -> str:
 
 
 def read_exif(block: bytes | None) -> tuple[bytes | None, int]:
-    """Split an EXIF block into the rest and the orientation; a damaged one counts as none."""
+    """Split an EXIF block into the rest and the orientation; what is damaged counts as none."""
     if not block:
         return None, 1
-    exif = Image.Exif()
+    exif, orientation = Image.Exif(), 1
     try:
         exif.load(block)
-        orientation = exif.pop(ORIENTATION, 1)
-        return exif.tobytes(), orientation if orientation in UPRIGHT else 1
-    except (SyntaxError, struct.error, ValueError, KeyError, TypeError, OSError):
-        return None, 1
+        found = exif.pop(ORIENTATION, 1)
+        orientation = found if found in UPRIGHT else 1
+        return exif.tobytes(), orientation
+    except DAMAGED_EXIF:  # tags of a wrong type; the orientation may be known
+        return None, orientation
 
 
 def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
@@ -194,14 +206,14 @@ def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
         raise RestorationError(
             f"{name} is a {image.mode} JPEG; only RGB and greyscale are supported"
         )
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "image.jpg"
-        file.write_bytes(data)
-        try:
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "image.jpg"
+            file.write_bytes(data)
             jpeg = jpeglib.read_dct(file)
             jpeg.load()
-        except OSError as error:
-            raise RestorationError(f"{name}: its DCT coefficients cannot be read") from error
+    except (OSError, ValueError) as error:
+        raise RestorationError(f"{name}: its DCT coefficients cannot be read ({error})") from error
     space = jpeg.jpeg_color_space.name.removeprefix("JCS_")
     if space not in ("YCbCr", "GRAYSCALE"):
         raise RestorationError(f"{name} stores {space}; only YCbCr and greyscale are supported")
