@@ -25,7 +25,7 @@ from restoration.errors import RestorationError
 from restoration.files import find
 from restoration.independent import IndependentStrategy, local_rank
 from restoration.quiet import quiet
-from restoration.run_folders import RUNS, run_version
+from restoration.run_folders import CONFIG, RUNS, run_version, same_run
 from restoration.task import RestorationTask
 
 
@@ -123,10 +123,19 @@ class FitCLI(LightningCLI):
         return super()._instantiate_trainer(config, kept)
 
     def before_fit(self) -> None:
-        """Resolve ``--ckpt_path last`` to the checkpoint of this very run."""
+        """Resolve ``--ckpt_path last`` to the checkpoint of this very run.
+
+        Raises:
+            RestorationError: the folder given is that of another run.
+        """
         options = self.config_init[self.subcommand]
         if options.ckpt_path == "last":
             path = self.folder / CHECKPOINT
+            self._dump_config()
+            if path.exists() and not same_run(self.folder / CONFIG, self.config_dump):
+                raise RestorationError(
+                    f"{self.folder} holds a run of another configuration; give another --folder"
+                )
             options.ckpt_path = str(path) if path.exists() else None
             if not path.exists():
                 print(

@@ -10,6 +10,7 @@ import yaml
 from restoration.errors import RestorationError
 
 RUNS = "lightning_logs"
+CONFIG = "config.yaml"
 # Sections of a configuration, and settings of the trainer, that decide a run's result
 IDENTITY = ("seed_everything", "model", "data", "smoothing", "rules")
 IDENTITY_OF_TRAINER = (
@@ -39,7 +40,7 @@ def run_version(folder: Path, resumed: dict[str, Any], claims: bool) -> str:
         runs = {int(p.name[8:]): p for p in folder.glob("version_*") if p.name[8:].isdigit()}
         latest = max(runs, default=-1)
         for number in sorted(runs, reverse=True):
-            config = runs[number] / "config.yaml"
+            config = runs[number] / CONFIG
             if resumed and config.exists() and same_run(config, resumed):
                 return f"version_{number}"
         if not claims:
@@ -59,7 +60,7 @@ def same_run(config: Path, resumed: dict[str, Any]) -> bool:
     """Whether a saved configuration agrees in all that decides a run's result but its length."""
     try:
         saved = yaml.safe_load(config.read_text())
-    except yaml.YAMLError:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return False
     if not isinstance(saved, dict) or not isinstance(saved.get("trainer"), dict):
         return False

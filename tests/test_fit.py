@@ -237,6 +237,10 @@ def test_last_goes_on_with_the_same_run_only(tmp_path, capsys):
     assert main([*SMALL, "--trainer.max_steps", "9", "--ckpt_path", "last"]) == 0
     longer = json.loads((first / "result.json").read_text())
     assert (longer["steps"], longer["seed"]) == (9, 0)
+    other = ["--folder", str(first), "--ckpt_path", "last", "--trainer.precision", "bf16-mixed"]
+    assert main([*SMALL, "--trainer.max_steps", "9", *other]) == 1
+    assert "holds a run of another configuration" in capsys.readouterr().err
+    assert json.loads((first / "result.json").read_text()) == longer
     # the configuration makes the run anew; it does not go on with this one
     assert yaml.safe_load((first / "config.yaml").read_text())["ckpt_path"] is None
 
