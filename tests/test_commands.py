@@ -15,6 +15,7 @@ from restoration.errors import RestorationError, UsageError
 from restoration.experiments.plots import drawn, mean_curve, pyplot
 from restoration.experiments.report_command import parser
 from restoration.experiments.results import Configuration, Record
+from restoration.independent import local_rank
 from restoration.restore_command import Job, find_inputs, plan
 from restoration.restore_files import Steps, png
 from restoration.run_folders import run_version, same_run
@@ -163,3 +164,13 @@ def test_the_report_must_be_told_where_to_land(capsys):
         parser().parse_args(["runs"])
     assert stop.value.code == 2
     assert "-o/--output" in capsys.readouterr().err
+
+
+def test_a_process_knows_which_image_is_its_own(monkeypatch):
+    for name in ("LOCAL_RANK", "SLURM_LOCALID"):
+        monkeypatch.delenv(name, raising=False)
+    assert local_rank() == 0
+    monkeypatch.setenv("SLURM_LOCALID", "2")  # a task of srun
+    assert local_rank() == 2
+    monkeypatch.setenv("LOCAL_RANK", "1")  # a process that the trainer has started
+    assert local_rank() == 1
