@@ -11,6 +11,9 @@ from torch.autograd import forward_ad
 
 SLOPE = 0.2  # of LeakyReLU below zero
 FEW = 16  # filters that oneDNN computes at a time: for fewer its gradient takes twice the time
+# Numbers in an image from which on own borders pay on a CPU: at 393,216 ``bordered`` takes 280 us
+# forward and backward, ``F.pad`` 350; at 196,608 it is 260 and 190, at 12,288 140 and 40.
+LARGE = 2**18
 
 
 def is_dual(x: Tensor) -> bool:
@@ -52,7 +55,7 @@ def bordered(x: Tensor, inset: int) -> Tensor:
     """Put a border of one pixel around ``x``, a copy of the line ``inset`` pixels inside.
 
     0 repeats the outermost line (``F.pad(mode="replicate")``), 1 mirrors about it ("reflect").
-    Faster than these on CPU, and deterministic on CUDA, where their backward is not.
+    Faster than these on large images, and deterministic on CUDA, where their backward is not.
 
     Args:
         x: (N, C, H, W).
@@ -61,7 +64,7 @@ def bordered(x: Tensor, inset: int) -> Tensor:
     Returns:
         (N, C, H + 2, W + 2).
     """
-    if is_dual(x):
+    if is_dual(x) or (x.device.type == "cpu" and x.numel() < LARGE):
         return F.pad(x, (1, 1, 1, 1), mode="reflect" if inset else "replicate")
     y: Tensor = _Bordered.apply(x, inset)
     return y

@@ -34,7 +34,7 @@ def test_a_second_step_finds_its_memory_mapped():
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [({}, ("PASSIVE", "1000")), ({"GOMP_SPINCOUNT": "7", "OMP_WAIT_POLICY": "ACTIVE"}, None)],
+    [({}, ("PASSIVE", "1500")), ({"GOMP_SPINCOUNT": "7", "OMP_WAIT_POLICY": "ACTIVE"}, None)],
 )
 def test_threads_wait_as_the_user_says_or_else_shortly(given, expected, monkeypatch):
     from restoration.runtime import set_waiting
