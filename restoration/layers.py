@@ -39,16 +39,31 @@ class _Bordered(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """Add what the borders got to the pixels that they repeat."""
-        (g,), inset = gradients, ctx.inset
-        x = g[..., 1:-1, 1:-1].clone(memory_format=torch.contiguous_format)
-        # (where in the image, where in the border), both axes
-        for row, border in ((inset, 0), (-1 - inset, -1)):
-            x[..., row, :] += g[..., border, 1:-1]
-            x[..., row] += g[..., 1:-1, border]
-            for column, edge in ((inset, 0), (-1 - inset, -1)):
-                x[..., row, column] += g[..., border, edge]
-        return x, None
+        """See ``folded``."""
+        return folded(gradients[0], ctx.inset), None
+
+
+def folded(g: Tensor, inset: int) -> Tensor:
+    """Add to the pixels inside what is on the borders that repeat them: ``bordered`` transposed."""
+    x = g[..., 1:-1, 1:-1]
+    if is_small(x):
+        of = torch.ops.aten
+        back = of.reflection_pad2d_backward if inset else of.replication_pad2d_backward
+        result: Tensor = back(g, x, [1, 1, 1, 1])
+        return result
+    x = x.clone(memory_format=torch.contiguous_format)
+    # (where in the image, where in the border), both axes
+    for row, border in ((inset, 0), (-1 - inset, -1)):
+        x[..., row, :] += g[..., border, 1:-1]
+        x[..., row] += g[..., 1:-1, border]
+        for column, edge in ((inset, 0), (-1 - inset, -1)):
+            x[..., row, column] += g[..., border, edge]
+    return x
+
+
+def is_small(x: Tensor) -> bool:
+    """Whether borders around ``x`` are a matter for PyTorch's own padding."""
+    return x.device.type == "cpu" and x.numel() < LARGE
 
 
 def bordered(x: Tensor, inset: int) -> Tensor:
@@ -64,7 +79,7 @@ def bordered(x: Tensor, inset: int) -> Tensor:
     Returns:
         (N, C, H + 2, W + 2).
     """
-    if is_dual(x) or (x.device.type == "cpu" and x.numel() < LARGE):
+    if is_dual(x) or is_small(x):
         return F.pad(x, (1, 1, 1, 1), mode="reflect" if inset else "replicate")
     y: Tensor = _Bordered.apply(x, inset)
     return y
@@ -132,6 +147,34 @@ class Conv(nn.Conv2d):
         return torch.baddbmm(self.bias[:, None], weight, x.view(N, C, -1)).view(N, -1, H, W)
 
 
+class _Activated(torch.autograd.Function):
+    """Batch norm and LeakyReLU; on a CPU in a third of the time of the built-in layers."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+        """LeakyReLU(weight (x - mean) / sqrt(variance + eps) + bias), moments per channel."""
+        mean = x.mean((0, 2, 3), keepdim=True)
+        y = x - mean
+        variance = y.square().sum((0, 2, 3)) * (x.shape[1] / x.numel())
+        inverse = torch.rsqrt(variance + eps)
+        y.mul_((weight * inverse).view(-1, 1, 1)).add_(bias.view(-1, 1, 1))
+        F.leaky_relu_(y, SLOPE)
+        ctx.save_for_backward(x, weight, mean.flatten(), inverse, y)
+        ctx.eps = eps
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Those of the built-in layers, which are fast."""
+        x, weight, mean, inverse, y = ctx.saved_tensors
+        g = torch.ops.aten.leaky_relu_backward(gradients[0], y, SLOPE, True)
+        unused = None, None  # running mean and variance
+        of_norm: tuple[Tensor, ...] = torch.ops.aten.native_batch_norm_backward(
+            g, x, weight, *unused, mean, inverse, True, ctx.eps, [True] * 3
+        )
+        return *of_norm, None
+
+
 class ConvBlock(nn.Module):
     """Reflection-padded convolution of 3 x 3 or 1 x 1, batch norm, LeakyReLU."""
 
@@ -147,6 +190,10 @@ class ConvBlock(nn.Module):
 
     def activate(self, y: Tensor) -> Tensor:
         """Apply what follows the convolution."""
+        built_in = y.device.type != "cpu" or is_small(y) or is_dual(y)
+        if not built_in and not torch.is_autocast_enabled("cpu"):
+            result: Tensor = _Activated.apply(y, self.norm.weight, self.norm.bias, self.norm.eps)
+            return result
         # in place: batch norm's backward does not ask for its output
         return F.leaky_relu(self.norm(y), SLOPE, inplace=True)
 

@@ -13,13 +13,13 @@ from restoration.layers import (
     BatchNorm,
     Conv,
     ConvBlock,
-    bordered,
     convolution,
     is_dual,
     mirror_indices,
 )
+from restoration.moments import measured, measured_upsampled
 from restoration.slices import end_of_level
-from restoration.upsampling import interleave, upsampled_convolution, upsampled_moments
+from restoration.upsampling import interleave, upsampled_convolution
 
 # Below so many pixels (before upsampling) making the weights of the phases costs more time than
 # the passes over the large image do: 32 x 32, measured with 8 to 256 filters on a CPU.
@@ -59,21 +59,23 @@ class Level(nn.Module):
             return y if head is None else head(y)
         # The same: the norm goes into the convolution's weights, and that into the small image.
         s = None if self.skip is None else self.skip(x)
-        moments = upsampled_moments(y, self.nearest)
+        below = measured(y, 0) if self.nearest else measured_upsampled(y)
+        mean, variance = below.mean, below.variance
         if s is not None:
-            of_skip = upsampled_moments(s, nearest=True)  # those of the image itself
-            moments = torch.cat([of_skip[0], moments[0]]), torch.cat([of_skip[1], moments[1]])
-        scale, shift = self.norm.folded(*moments)
+            beside = measured(s, 1)
+            mean = torch.cat([beside.mean, mean])
+            variance = torch.cat([beside.variance, variance])
+        scale, shift = self.norm.folded(mean, variance)
         weight, bias = self.spatial.convolution.weight, self.spatial.convolution.bias
         assert bias is not None
         bias = bias + weight.sum((2, 3)) @ shift
         weight = weight * scale.view(-1, 1, 1)
         k = weight.shape[1] - y.shape[1]  # filters of the skip branch come first
-        phases = upsampled_convolution(y, weight[:, k:], bias, self.nearest)
+        phases = upsampled_convolution(below, weight[:, k:], bias)
         if s is None:  # all that follows is pointwise: the phases may wait to be interleaved
             z = end_of_level(phases.flatten(2, 4), self.spatial, self.pointwise, head)
             return interleave(z.view(*z.shape[:2], *phases.shape[2:]))
-        z = interleave(phases) + convolution(bordered(s, 1), weight[:, :k])
+        z = interleave(phases) + convolution(beside.image, weight[:, :k])
         return end_of_level(z, self.spatial, self.pointwise, head)
 
     def written_out(self, x: Tensor, y: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
 """The end of a level of the hourglass network, a slice of the image at a time.
 
 What follows the level's 3 x 3 convolution treats each pixel alone, but for the statistics of its
-two batch norms. So it is computed on slices that stay in the processor's cache, and nothing but its
-input is kept for the gradient: the rest is computed again. That takes about as much time as to
-write and read it, and a third of the network's memory less.
+two batch norms. So it is computed on slices that stay in the processor's cache. Its input and what
+the first activation makes of it are kept for the gradient, the rest is computed again. To keep less
+takes longer: that activation is asked for four times.
 
 With phi = LeakyReLU, L pixels and the convolution's output v:
 
@@ -61,11 +61,10 @@ def _slices(*images: Tensor) -> Iterator[tuple[Tensor, ...]]:
     return zip(*(x.split(max(SLICE // len(images[0]), 1), 1) for x in images), strict=True)
 
 
-def _activated(x: Tensor, scale: Tensor, shift: Tensor, room: Tensor) -> Tensor:
-    """phi(scale x + shift) in the room for it."""
+def _activate(x: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> None:
+    """phi(scale x + shift)."""
     # two passes, but ``addcmul`` of a broadcast shift takes three times as long
-    y = torch.mul(x, scale, out=room[:, : x.shape[1]]).add_(shift)
-    return F.leaky_relu_(y, SLOPE)
+    F.leaky_relu_(torch.mul(x, scale, out=out).add_(shift), SLOPE)
 
 
 def _mixed(u: Tensor, weight: Tensor, shift: Tensor, room: Tensor) -> Tensor:
@@ -99,10 +98,12 @@ class _EndOfLevel(torch.autograd.Function):
         b = b1 - a * mean
         centre = F.leaky_relu(b1, SLOPE)  # not the mean, but near: products do not cancel
         offset, cov = torch.zeros_like(mean), v.new_zeros(C, C)
-        for (part,) in _slices(v):
-            u = _activated(part, a, b, room[0]).sub_(centre)
-            offset += u.sum(1, keepdim=True) / L
-            cov += u @ u.T / L
+        u = torch.empty_like(v)
+        for part, activated in _slices(v, u):
+            _activate(part, a, b, activated)
+            apart = torch.sub(activated, centre, out=room[0][:, : part.shape[1]])
+            offset += apart.sum(1, keepdim=True) / L
+            cov += apart @ apart.T / L
         mu = centre + offset
         cov -= offset @ offset.T
         r2 = ((p @ cov * p).sum(1, keepdim=True) + eps).rsqrt()
@@ -110,21 +111,20 @@ class _EndOfLevel(torch.autograd.Function):
         shift = b2 - mix @ mu
         head, bias = weights[6:]
         y = v.new_empty(C if head is None else len(head), L)
-        for part, result in _slices(v, y):
-            u = _activated(part, a, b, room[0])
+        for part, result in _slices(u, y):
             if head is None:
-                _mixed(u, mix, shift, result)
+                _mixed(part, mix, shift, result)
             else:
-                z = _mixed(u, mix, shift, room[1])
+                z = _mixed(part, mix, shift, room[0])
                 torch.addmm(bias[:, None], head.flatten(1), z, out=result)
-        ctx.save_for_backward(x, mean, r1, a, b, mu, cov, p, g2, r2, mix, shift, head)
+        ctx.save_for_backward(x, u, mean, r1, a, mu, cov, p, g2, r2, mix, shift, head)
         return y.view(1, -1, *x.shape[2:])
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Three sweeps: sums over the gradients before each of the two norms, the gradient of v."""
-        x, mean, r1, a, b, mu, cov, p, g2, r2, mix, shift, head = ctx.saved_tensors
+        x, u, mean, r1, a, mu, cov, p, g2, r2, mix, shift, head = ctx.saved_tensors
         v, g = x.flatten(2)[0], gradients[0].flatten(2)[0]
         (C, L), room = v.shape, _room(v)
         result = torch.empty_like(x)
@@ -132,15 +132,14 @@ class _EndOfLevel(torch.autograd.Function):
         sums, products, of_head = torch.zeros_like(mean), v.new_zeros(C, C), None
         if head is not None:
             back, of_head = head.flatten(1).T.contiguous(), torch.zeros_like(head).flatten(1)
-        for part, given, of in _slices(v, g, q):
-            u = _activated(part, a, b, room[0])
-            z = _mixed(u, mix, shift, room[1])
+        for part, given, of in _slices(u, g, q):
+            z = _mixed(part, mix, shift, room[0])
             if of_head is not None:
                 of_head += given @ z.T
-                given = torch.mm(back, given, out=room[2][:, : part.shape[1]])
+                given = torch.mm(back, given, out=room[1][:, : part.shape[1]])
             _before_activation(given, z, of)
             sums += of.sum(1, keepdim=True)
-            products += of @ u.T
+            products += of @ part.T
         products -= sums @ mu.T  # sum of q (u - mu)'
         of_g2 = r2 * (p * products).sum(1, keepdim=True)
         of_p = g2 * r2 * (products - of_g2 * r2 * (p @ cov))
@@ -148,10 +147,9 @@ class _EndOfLevel(torch.autograd.Function):
         again = mix.T @ (of_g2 * r2 / L * p)
         constant = again @ mu - mix.T @ sums / L
         of_b1, of_g1 = torch.zeros_like(mean), torch.zeros_like(mean)
-        for part, of in _slices(v, q):
-            u = _activated(part, a, b, room[0])
+        for part, activated, of in _slices(v, u, q):
             du = torch.addmm(constant, mix.T, of, out=room[1][:, : part.shape[1]])
-            _before_activation(du.addmm_(again, u, alpha=-1), u, of)
+            _before_activation(du.addmm_(again, activated, alpha=-1), activated, of)
             of_b1 += of.sum(1, keepdim=True)
             centred = torch.sub(part, mean, out=room[0][:, : part.shape[1]])
             of_g1 += centred.mul_(of).sum(1, keepdim=True) * r1
@@ -167,8 +165,8 @@ class _EndOfLevel(torch.autograd.Function):
         return result, None, *of_weights, of_head.view_as(head), g.sum(1)
 
 
-def _room(v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Make room for three slices."""
+def _room(v: Tensor) -> tuple[Tensor, Tensor]:
+    """Make room for two slices."""
     C, L = v.shape
-    a, b, c = v.new_empty(3, C, min(SLICE // C, L)).unbind()
-    return a, b, c
+    a, b = v.new_empty(2, C, min(SLICE // C, L)).unbind()
+    return a, b

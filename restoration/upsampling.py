@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from restoration.layers import bordered
+from restoration.moments import Measured
 from restoration.phases import Cropped, Smoothed
 
 # Weights of two neighbouring samples of the small image from the three of a convolution of the one
@@ -26,27 +26,27 @@ from restoration.phases import Cropped, Smoothed
 PAIRS = (((1.0, 0.0), (0.0, 1.0), (0.0, 1.0)), ((1.0, 0.0), (1.0, 0.0), (0.0, 1.0)))
 
 
-def upsampled_convolution(x: Tensor, weight: Tensor, bias: Tensor, nearest: bool) -> Tensor:
+def upsampled_convolution(x: Measured, weight: Tensor, bias: Tensor) -> Tensor:
     """Upsample by two, mirror one pixel about every border, convolve: y = w * reflect(up(x)) + b.
 
     Args:
-        x: (N, C, H, W), H and W at least 2.
+        x: a small image (N, C, H, W) with a border that repeats its outermost lines, which
+            continues the large one as a mirror about its border does; with slopes it is upsampled
+            bilinearly, without by nearest neighbour.
         weight: w, (O, C, 3, 3).
         bias: b, (O,).
-        nearest: upsample by nearest neighbour, else bilinear.
 
     Returns:
         (N, O, 2, 2, H, W): phase of the row, phase of the column, half the row, half the column.
     """
-    small = bordered(x, 0)  # continues the large image as a mirror about its border does
     phases = phase_weights(weight)
-    if nearest:
-        v = F.conv2d(small, phases, bias.repeat_interleave(4))
+    if x.slopes is None:
+        v = F.conv2d(x.image, phases, bias.repeat_interleave(4))
         cropped: Tensor = Cropped.apply(v)
         return cropped
     phases = phases / 16
-    v = F.conv2d(small, phases, bias.repeat_interleave(4) / 16)
-    smoothed: Tensor = Smoothed.apply(v, *_mirror_terms(x, phases))
+    v = F.conv2d(x.image, phases, bias.repeat_interleave(4) / 16)
+    smoothed: Tensor = Smoothed.apply(v, *_mirror_terms(*x.slopes, phases))
     return smoothed
 
 
@@ -66,7 +66,9 @@ def phase_weights(weight: Tensor) -> Tensor:
     return phases.transpose(1, 2).reshape(4 * filters, C, 2, 2)
 
 
-def _mirror_terms(x: Tensor, phases: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _mirror_terms(
+    rows: Tensor, columns: Tensor, corners: Tensor, phases: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Tell what a mirror about the large image's borders adds to the windows; see ``Smoothed``.
 
     The repeated border of the small image continues the large one by up(x)[0] where the mirror has
@@ -75,13 +77,11 @@ def _mirror_terms(x: Tensor, phases: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     alone. w[-1] is the even phase's first weight; w[1], for the last row, the odd one's second.
     """
     k = phases.unflatten(0, (-1, 2, 2))  # (O, 2, 2, C, 2, 2)
-    rows, columns = _Slopes.apply(x, 2), _Slopes.apply(x, 3)
-    rising = _Slopes.apply(rows, 3)  # (N, C, 2, 2): along columns the rows' like an image's
     above = torch.stack([k[:, 0, :, :, 0, :], k[:, 1, :, :, 1, :]])  # (2, O, 2, C, 2)
     beside = torch.stack([k[:, :, 0, :, :, 0], k[:, :, 1, :, :, 1]])
-    corners = torch.stack([above[:, :, 0, :, 0], above[:, :, 1, :, 1]], 1)  # (2, 2, O, C)
-    at_corners = torch.matmul(corners, rising.permute(0, 2, 3, 1)[..., None])[..., 0]
-    return _pairs_product(rows, above), _pairs_product(columns.mT, beside), at_corners
+    weight = torch.stack([above[:, :, 0, :, 0], above[:, :, 1, :, 1]], 1)  # (2, 2, O, C)
+    at_corners = torch.matmul(weight, corners.permute(0, 2, 3, 1)[..., None])[..., 0]
+    return _pairs_product(rows, above), _pairs_product(columns, beside), at_corners
 
 
 def _pairs_product(lines: Tensor, weight: Tensor) -> Tensor:
@@ -90,29 +90,6 @@ def _pairs_product(lines: Tensor, weight: Tensor) -> Tensor:
     windows = windows.permute(0, 2, 1, 4, 3).flatten(2, 3)  # (N, 2, 2 C, L + 1)
     # a product of matrices: PyTorch is slow to convolve so little
     return torch.matmul(weight.flatten(3, 4).flatten(1, 2), windows).unflatten(2, (-1, 2))
-
-
-class _Slopes(torch.autograd.Function):
-    """How an image rises from its borders inwards: x[1] - x[0] and x[-2] - x[-1] along an axis."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, axis: int) -> Tensor:
-        """(..., L, ...) -> (..., 2, ...), 2 in the place of L."""
-        ctx.axis, ctx.length = axis, x.shape[axis]
-        first, second, last_but_one, last = (x.select(axis, i) for i in (0, 1, -2, -1))
-        return torch.stack([second - first, last_but_one - last], axis)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """Add both to an image of zeros."""
-        (g,) = gradients
-        shape = list(g.shape)
-        shape[ctx.axis] = ctx.length
-        x = g.new_zeros(shape)
-        for inner, outer, change in zip((1, -2), (0, -1), g.unbind(ctx.axis), strict=True):
-            x.select(ctx.axis, inner).add_(change)
-            x.select(ctx.axis, outer).sub_(change)
-        return x, None
 
 
 def interleave(phases: Tensor) -> Tensor:
@@ -140,51 +117,3 @@ class _Interleaved(torch.autograd.Function):
         """Put the phases apart."""
         (g,) = gradients
         return g.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).permute(0, 1, 3, 5, 2, 4).contiguous()
-
-
-def upsampled_moments(x: Tensor, nearest: bool) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each channel of ``x`` upsampled by two, without upsampling it.
-
-    Bilinear upsampling U along an axis has columns of sum 2 and U'U x = 0.375 x[i - 1] + 1.25 x[i]
-    + 0.375 x[i + 1], the ends repeated; nearest neighbour U'U = 2, which leaves the moments as they
-    are. With x about its mean, variance = <x, (U'U along both axes) x> / (4 samples).
-
-    Args:
-        x: (N, C, H, W).
-        nearest: upsample by nearest neighbour, else bilinear.
-
-    Returns:
-        Two tensors, (C,).
-    """
-    mean, variance = _Moments.apply(x, nearest)
-    return mean, variance
-
-
-class _Moments(torch.autograd.Function):
-    """See ``upsampled_moments``."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, nearest: bool) -> tuple[Tensor, Tensor]:
-        """Filter once; the result is also the gradient."""
-        mean = x.mean((0, 2, 3), keepdim=True)
-        centred = x - mean
-        filtered = centred if nearest else _up_and_back(centred)
-        ctx.samples = x.numel() // x.shape[1]
-        ctx.save_for_backward(filtered)
-        return mean.flatten(), (centred * filtered).sum((0, 2, 3)) / ctx.samples
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        """The mean has the gradient 1 / samples, the variance 2 filtered / samples."""
-        (filtered,) = ctx.saved_tensors
-        of_mean, of_variance = (g.view(-1, 1, 1) / ctx.samples for g in gradients)
-        return torch.addcmul(of_mean, filtered, of_variance * 2), None
-
-
-def _up_and_back(x: Tensor) -> Tensor:
-    """U'U x / 4, U the bilinear upsampling along both axes."""
-    x = bordered(x, 0)
-    for axis in (2, 3):
-        before, here, after = (x.narrow(axis, i, x.shape[axis] - 2) for i in range(3))
-        x = (before + after).mul_(0.1875).add_(here, alpha=0.625)
-    return x

@@ -8,9 +8,10 @@ from torch import nn
 
 from restoration import layers, networks
 from restoration.errors import RestorationError
-from restoration.layers import Conv, bordered, convolution, mirror_indices
+from restoration.layers import Conv, ConvBlock, bordered, convolution, mirror_indices
+from restoration.moments import measured, measured_upsampled
 from restoration.networks import Hourglass, Level
-from restoration.upsampling import interleave, upsampled_convolution, upsampled_moments
+from restoration.upsampling import interleave, upsampled_convolution
 
 LOW = {"filters": [8, 16, 32, 64, 128], "skips": [0, 0, 0, 4, 4]}
 MEDIUM = {"filters": [8, 16, 32, 64, 128, 256], "skips": [6, 6, 4, 4, 6, 6]}
@@ -162,7 +163,8 @@ def test_convolution_of_the_upsampled_equals_pytorchs_with_gradients(mode, size)
     theirs = [t.clone().requires_grad_() for t in mine]
     for t in mine:
         t.requires_grad_()
-    y = interleave(upsampled_convolution(*mine, mode == "nearest"))
+    small = measured(mine[0], 0) if mode == "nearest" else measured_upsampled(mine[0])
+    y = interleave(upsampled_convolution(small, *mine[1:]))
     up = F.interpolate(theirs[0], scale_factor=2, mode=mode)
     z = F.conv2d(F.pad(up, (1,) * 4, mode="reflect"), *theirs[1:])
     torch.testing.assert_close(y, z)
@@ -178,7 +180,7 @@ def test_moments_of_the_upsampled_equal_pytorchs_with_gradients(mode):
     torch.manual_seed(0)
     x = (torch.randn(2, 3, 5, 6).double() + 7).requires_grad_()
     y = x.detach().clone().requires_grad_()
-    mean, variance = upsampled_moments(x, mode == "nearest")
+    mean, variance = (measured(x, 0) if mode == "nearest" else measured_upsampled(x))[1:3]
     up = F.interpolate(y, scale_factor=2, mode=mode)
     expected = up.mean((0, 2, 3)), up.var((0, 2, 3), correction=0)
     torch.testing.assert_close((mean, variance), expected)
@@ -186,6 +188,41 @@ def test_moments_of_the_upsampled_equal_pytorchs_with_gradients(mode):
     for a, b in ((mean, variance), expected):
         (a * probe[0] + b * probe[1]).sum().backward()
     torch.testing.assert_close(x.grad, y.grad)
+
+
+def activated(block, x, weight):
+    """Output of a block's end, and the gradients of its input, scale and shift."""
+    x = x.clone().requires_grad_()
+    y = block.activate(x)
+    assert ("Activated" in str(y.grad_fn)) == (layers.LARGE == 0)
+    return y, *torch.autograd.grad((y * weight).sum(), [x, block.norm.weight, block.norm.bias])
+
+
+@pytest.mark.parametrize("mean", [0.0, 30.0])
+def test_an_activation_equals_pytorchs_in_value_gradient_and_precision(mean, monkeypatch):
+    torch.manual_seed(0)
+    block = ConvBlock(4, 4, 3)
+    torch.nn.init.uniform_(block.norm.weight, -1, 2)
+    torch.nn.init.normal_(block.norm.bias)
+    x, weight = (torch.randn(2, 4, 45, 61) for _ in range(2))
+    x = mean + x * torch.tensor([0.5, 1, 3, 0.01]).view(4, 1, 1)
+    builtin = activated(block, x, weight)
+    truth = activated(block.double(), x.double(), weight.double())
+    monkeypatch.setattr(layers, "LARGE", 0)
+    torch.testing.assert_close(activated(block, x.double(), weight.double()), truth)
+    mine = activated(block.float(), x, weight)
+    for a, b, c in zip(mine, builtin, truth, strict=True):
+        assert (a - c).abs().max() <= 2 * (b - c).abs().max() + 2e-7 * c.abs().max()
+
+
+@pytest.mark.parametrize("mean", [0.0, 30.0])
+def test_moments_lose_no_precision(mean):
+    torch.manual_seed(0)
+    x = (mean + torch.randn(1, 3, 200, 300)).double()
+    for measure in (lambda x: measured(x, 1), measured_upsampled):
+        single, double = measure(x.float()), measure(x)
+        torch.testing.assert_close(single.mean.double(), double.mean, rtol=2e-6, atol=2e-6)
+        torch.testing.assert_close(single.variance.double(), double.variance, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("skips", [(0, 0, 0), (2, 1, 3)])
