@@ -11,6 +11,7 @@ the large image takes 3 x 3.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -50,6 +51,13 @@ def upsampled_convolution(x: Measured, weight: Tensor, bias: Tensor) -> Tensor:
     return smoothed
 
 
+@cache
+def _square_pairs(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return ``PAIRS`` for both axes, (9, 16), copied to a device once."""
+    pairs = torch.tensor(PAIRS, dtype=torch.float64)
+    return torch.einsum("pda,qeb->depqab", pairs, pairs).reshape(9, 16).to(device, dtype)
+
+
 def phase_weights(weight: Tensor) -> Tensor:
     """Weights of the four phases of an image upsampled by nearest neighbour.
 
@@ -60,9 +68,7 @@ def phase_weights(weight: Tensor) -> Tensor:
         (4 O, C, 2, 2); of the four the phase of the row comes first.
     """
     filters, C = weight.shape[:2]
-    pairs = torch.tensor(PAIRS, dtype=weight.dtype, device=weight.device)
-    both = torch.einsum("pda,qeb->depqab", pairs, pairs).reshape(9, 16)
-    phases = (weight.reshape(-1, 9) @ both).view(filters, C, 4, 2, 2)
+    phases = (weight.reshape(-1, 9) @ _square_pairs(weight.dtype, weight.device)).view(filters, C, 4, 2, 2)
     return phases.transpose(1, 2).reshape(4 * filters, C, 2, 2)
 
 

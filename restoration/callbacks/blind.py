@@ -153,13 +153,14 @@ class BlockContrast(BlindRule):
 
     def criterion(self, smoothed: Tensor, batch: Batch) -> Tensor:
         """See ``BlindRule.criterion``."""
-        borders, others = [], []
-        for x in (smoothed, smoothed.transpose(-1, -2)):
-            steps = (x[..., 1:] - x[..., :-1]).abs().mean((0, 1, 2))
-            border = torch.arange(1, len(steps) + 1, device=steps.device) % BLOCK == 0
-            borders.append(steps[border])
-            others.append(steps[~border])
-        return (torch.cat(borders).mean() / torch.cat(others).mean() - 1).abs()
+        steps = [
+            (x[..., 1:] - x[..., :-1]).abs().mean((0, 1, 2))
+            for x in (smoothed, smoothed.transpose(-1, -2))
+        ]
+        borders = torch.cat([s[BLOCK - 1 :: BLOCK] for s in steps])
+        others = torch.cat(steps).sum() - borders.sum()
+        others = others / (sum(len(s) for s in steps) - len(borders))
+        return (borders.mean() / others - 1).abs()
 
 
 class MovingVariance(BlindRule):
