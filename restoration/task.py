@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from restoration.data import image_of
 from restoration.errors import RestorationError
 from restoration.generators import own_generator
+from restoration.graphs import recorded
 from restoration.losses import Batch, Loss
 
 # (channels of the network's input, channels of the image) -> network with an output in [0, 1]
@@ -32,6 +33,8 @@ class RestorationTask(LightningModule):
         perturbation: standard deviation of the Gaussian noise that is added to the network's input
             afresh at each step; 0 switches it off. (The paper speaks of a constant input; the
             reference code of the deep image prior adds this noise.)
+        cuda_graph: launch the network's kernels, forward and backward, as one CUDA graph each; for
+            losses that evaluate the network once a step. Not yet tried on a GPU.
 
     Attributes:
         net: the network, from ``configure_model`` on.
@@ -45,12 +48,14 @@ class RestorationTask(LightningModule):
         loss: Loss,
         optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=0.01, fused=True),
         perturbation: float = 1 / 30,
+        cuda_graph: bool = False,
     ) -> None:
         super().__init__()
         self.make_net = net
         self.loss = loss
         self.optimizer = optimizer
         self.perturbation = perturbation
+        self.cuda_graph = cuda_graph
         self.generator: torch.Generator | None = None
         self.generator_state: Tensor | None = None
 
@@ -65,11 +70,22 @@ class RestorationTask(LightningModule):
         return self.optimizer(self.parameters())
 
     def on_fit_start(self) -> None:
-        """Create the generator of the perturbation."""
+        """Create the generator of the perturbation, and record the network if asked to.
+
+        Raises:
+            RestorationError: this network cannot be recorded.
+        """
         self.generator = own_generator(self.device, self.generator_state)
         self.allow_tf32 = torch.backends.cudnn.allow_tf32
         if self.loss.full_precision:  # also in the backward pass, which runs outside of the step
             torch.backends.cudnn.allow_tf32 = False
+        if self.cuda_graph:
+            if self.loss.calls_net or self.trainer.precision != "32-true":
+                raise RestorationError(
+                    "a CUDA graph is for losses that evaluate the network once, and for precision "
+                    "32-true; leave --model.cuda_graph out"
+                )
+            self.net = recorded(self.net, image_of(self.trainer).batch.z.to(self.device))
 
     def on_fit_end(self) -> None:
         """Leave the process as it was."""

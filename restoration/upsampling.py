@@ -68,7 +68,9 @@ def phase_weights(weight: Tensor) -> Tensor:
         (4 O, C, 2, 2); of the four the phase of the row comes first.
     """
     filters, C = weight.shape[:2]
-    phases = (weight.reshape(-1, 9) @ _square_pairs(weight.dtype, weight.device)).view(filters, C, 4, 2, 2)
+    phases = (weight.reshape(-1, 9) @ _square_pairs(weight.dtype, weight.device)).view(
+        filters, C, 4, 2, 2
+    )
     return phases.transpose(1, 2).reshape(4 * filters, C, 2, 2)
 
 

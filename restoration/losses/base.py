@@ -50,9 +50,11 @@ class Loss(nn.Module, ABC):
     Attributes:
         full_precision: True for a loss that needs float32 proper in the network too, whatever the
             trainer's precision: the task then switches autocast and TF32 off.
+        calls_net: True for a loss that evaluates the network again.
     """
 
     full_precision = False
+    calls_net = False
 
     @abstractmethod
     def forward(self, output: Tensor, batch: Batch, net: nn.Module) -> dict[str, Tensor]:

@@ -30,6 +30,7 @@ class WeightedSum(Loss):
         self.weight = weight
         self.data_range = data_range
         self.full_precision = kl.full_precision or d.full_precision
+        self.calls_net = kl.calls_net or d.calls_net
 
     def extra_repr(self) -> str:
         """Return the settings of the sum and of its terms, for the result file."""

@@ -73,6 +73,7 @@ class SURE(Loss):
     """
 
     full_precision = True  # the difference of two outputs is divided by epsilon
+    calls_net = True
 
     def __init__(
         self,

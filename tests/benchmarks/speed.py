@@ -39,8 +39,9 @@ from restoration.runtime import keep_freed_memory, set_waiting
 sys.path.insert(0, str(Path(__file__).parent))
 from cost import clean_image, peak_mib
 
-ROUNDS = {"low": 6, "medium": 5, "high": 1}
+ROUNDS = {"low": 16, "medium": 10, "high": 1}
 TURN = 4  # steps, after one that wakes the process and is not counted
+FIT_STEPS = 400  # what is done once, as writing the result, is a share of the steps that a run has
 
 
 def plain_block(inputs, outputs, kernel, stride=1):
@@ -209,7 +210,7 @@ def measure(name: str, size: tuple[int, int], data: SingleImage, image: Path, fi
     seconds = {k: statistics.median(s for s, _ in steps[k]) for k in kinds}
     row = seconds | {f"{kind} MiB": steps[kind][-1][1] for kind in kinds}
     if fits:
-        row["fit"] = fit_seconds(image, name, 40 * ROUNDS[name])
+        row["fit"] = fit_seconds(image, name, FIT_STEPS)
         after = statistics.median(kinds["bare"].turn()[0] for _ in range(ROUNDS[name]))
         row["bare around fit"] = (row["bare"] + after) / 2
     for stepper in kinds.values():

@@ -1,0 +1,27 @@
+"""A network whose kernels a GPU launches all at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from restoration.errors import RestorationError
+
+
+def recorded(net: nn.Module, z: Tensor) -> nn.Module:
+    """Record forward and backward pass of a network as a CUDA graph each.
+
+    What it returns lies in the same memory at each call: copy an output to keep it beyond a step.
+
+    Args:
+        net: on the GPU; changed in place.
+        z: an input of the shape of all to come.
+
+    Raises:
+        RestorationError: ``z`` is not on a CUDA device.
+    """
+    if z.device.type != "cuda":
+        raise RestorationError(f"a CUDA graph needs a GPU of NVIDIA's, not the {z.device.type}")
+    result = torch.cuda.make_graphed_callables(net, (z,))
+    assert isinstance(result, nn.Module)
+    return result

@@ -1,0 +1,159 @@
+"""Steps on a device other than the CPU, rehearsed where there is none."""
+
+from contextlib import nullcontext
+from copy import deepcopy
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from PIL import Image
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+import restoration.task
+from restoration import callbacks, losses, networks
+from restoration.__main__ import main
+from restoration.data import SingleImage
+from restoration.networks import Hourglass
+from restoration.task import RestorationTask
+
+META = torch.device("meta")
+LOSSES = {
+    "mse": losses.MSE,
+    "kl": lambda: losses.WeightedSum(losses.KLDivergence("P"), losses.MSE()),
+    "counted": lambda: losses.WeightedSum(
+        losses.KLDivergence("Q", "hard", channels="YCbCr"), losses.MSE()
+    ),
+    "sure": losses.SURE,
+    "quantisation": losses.QuantisationError,
+    "hinge": losses.QuantisationHinge,
+    "interval": losses.IntervalLikelihood,
+}
+RULES = ("NearestEstimate", "Discrepancy", "BlockContrast", "MovingVariance")
+
+
+class OnMeta(TorchDispatchMode):
+    """Raise where an operation takes an image, a weight or a list from the CPU."""
+
+    def __torch_dispatch__(self, operation, types, arguments=(), keywords=None):
+        for x in tree_leaves((arguments, keywords)):
+            if isinstance(x, torch.Tensor) and x.dim():
+                assert x.device == META, f"{operation} takes {tuple(x.shape)} from {x.device}"
+        return operation(*arguments, **(keywords or {}))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory, photo):
+    path = tmp_path_factory.mktemp("meta") / "photo.png"
+    Image.fromarray(photo).save(path)
+    data = SingleImage(str(path), quality=10)
+    data.setup("fit")
+    return data
+
+
+@pytest.fixture(scope="module")
+def prepared(data):
+    """Rules that have what they compute once."""
+    rules = [getattr(callbacks, name)() for name in RULES]
+    for rule in rules:
+        rule.prepare(data.jpeg, data.batch)
+    return rules
+
+
+@pytest.fixture
+def on_meta(monkeypatch):
+    """What "meta" lacks: generators and autocast."""
+    monkeypatch.setattr("restoration.losses.sure.own_generator", lambda device, state: None)
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda device: False)
+    monkeypatch.setattr(torch, "autocast", lambda device, enabled: nullcontext())
+
+
+@pytest.mark.parametrize("nearest_levels", [0, 2])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_no_step_waits_for_the_device_or_takes_data_from_the_host(
+    loss, nearest_levels, data, prepared, on_meta, monkeypatch
+):
+    """Tensors on "meta" have no data: to ask for a value raises, as does a tensor on the CPU."""
+    net = Hourglass(3, 3, (4, 4, 4), (0, 2, 2), nearest_levels).to(META)
+    monkeypatch.setattr(networks, "PHASES_PIXELS", 0)
+    loss = LOSSES[loss]().to(META)
+    task = RestorationTask(Hourglass, loss, perturbation=0 if loss.calls_net else 1 / 30)
+    task.net, batch = net, data.batch.to(META)
+    if loss.calls_net:
+        batch = replace(batch, z=batch.target)
+    rules = deepcopy(prepared)
+    used = [callbacks.OutputSmoothing(), callbacks.Quality(), callbacks.BestStep(), *rules]
+    used += [callbacks.LeastSURE(), callbacks.Curves()]
+    trainer = SimpleNamespace(datamodule=data, global_step=0, world_size=1)
+    for callback in used:
+        callback.on_train_start(trainer, SimpleNamespace(device=META))
+    for step in (109, 110):  # on 110 all is due but what is there to wait
+        trainer.global_step = step
+        with OnMeta() if step > 109 else nullcontext():  # the first copies constants to the device
+            outputs = task.training_step(batch, 0)
+            outputs["loss"].backward()
+            for callback in used:
+                callback.on_train_batch_end(trainer, task, outputs, batch, 0)
+        monkeypatch.setattr(torch, "tensor", None)  # a list would go to the device unseen
+    assert outputs["smoothed"].device == META
+    assert {"psnr_smoothed", *(rule.name for rule in rules)} <= set(outputs)
+    assert all(p.grad.device == META for p in net.parameters())
+
+
+class Replayed(torch.autograd.Function):
+    """A network as a CUDA graph: its output lies in the same memory at each call."""
+
+    @staticmethod
+    def forward(ctx, forward, memory, parameters, z, *_):
+        with torch.enable_grad():
+            ctx.output = forward(z)
+        ctx.parameters = parameters
+        return memory.copy_(ctx.output.detach()).view_as(memory)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return None, None, None, None, *torch.autograd.grad(ctx.output, ctx.parameters, gradient)
+
+
+def recorded_on_cpu(net, z):
+    """Do on the CPU what ``recorded`` does on a GPU."""
+    forward, memory = net.forward, net(z).detach()
+    parameters = list(net.parameters())
+    net.forward = lambda z: Replayed.apply(forward, memory, parameters, z, *parameters)
+    return net
+
+
+def fit(folder, image, *more):
+    arguments = ["--data.image", str(image), "--data.quality", "10", "--data.crop", "64"]
+    for name in ("base", "net/low", "rules"):
+        arguments += ["--config", f"configs/{name}.yaml"]
+    arguments += ["--trainer.max_steps", "110", "--result.keep", "nearest_estimate"]
+    return main(["fit", *arguments, *more, "--folder", str(folder)])
+
+
+def test_a_network_whose_outputs_share_their_memory_gives_the_same_run(data, tmp_path, monkeypatch):
+    assert fit(tmp_path / "plain", data.image, "--config", "configs/loss/mse.yaml") == 0
+    monkeypatch.setattr(restoration.task, "recorded", recorded_on_cpu)
+    graph = ("--model.cuda_graph", "true")
+    assert fit(tmp_path / "graph", data.image, "--config", "configs/loss/mse.yaml", *graph) == 0
+    for name in ("curves.csv", "restored.png", "nearest_estimate.png", "best.png"):
+        plain, graph = ((tmp_path / f / name) for f in ("plain", "graph"))
+        assert plain.exists() == graph.exists(), name
+        assert not plain.exists() or plain.read_bytes() == graph.read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    ("loss", "more", "message"),
+    [
+        ("mse", [], "needs a GPU of NVIDIA's, not the cpu"),
+        ("sure", [], "evaluate the network once"),
+        ("mse", ["--trainer.precision", "bf16-mixed"], "precision 32-true"),
+    ],
+)
+def test_a_graph_that_cannot_be_is_refused_in_a_line(loss, more, message, data, tmp_path, capsys):
+    more = ["--config", f"configs/loss/{loss}.yaml", "--model.cuda_graph", "true", *more]
+    assert fit(tmp_path / "run", data.image, *more) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
