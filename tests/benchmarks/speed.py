@@ -2,7 +2,6 @@
 
 python tests/benchmarks/speed.py RESULTS.json [--sizes 256x256 768x512] [--networks low medium high]
 python tests/benchmarks/speed.py table RESULTS.json
-python tests/benchmarks/speed.py quality RESULTS.json   equal steps, six seeds: plain against ours
 python tests/benchmarks/speed.py profile [low] [768x512]   one step by operator
 
 The plain loop is written here: a module per layer with reflection padding and upsampling modules,
@@ -226,39 +225,6 @@ def prepared(folder: Path, size: tuple[int, int]) -> tuple[SingleImage, Path]:
     return data, image
 
 
-def quality(file: Path, steps: int = 400, size: tuple[int, int] = (192, 192)) -> None:
-    """PSNR of the average of the outputs after equal steps from equal weights and equal noise."""
-    from restoration.callbacks import OutputSmoothing
-    from restoration.metrics import psnr
-
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        data, _ = prepared(Path(folder), size)
-        for seed in range(6):
-            row = {"seed": seed, "steps": steps}
-            for kind in ("plain", "ours"):
-                torch.manual_seed(seed)
-                net = Hourglass(3, 3)
-                net = plain_network(net, 3) if kind == "plain" else net
-                fused = {"fused": True} if kind == "ours" else {}
-                optimizer = torch.optim.Adam(net.parameters(), lr=0.01, **fused)
-                generator, smoothing = torch.Generator().manual_seed(seed), OutputSmoothing()
-                for _ in range(steps):
-                    optimizer.zero_grad()
-                    noise = torch.randn(data.batch.z.shape, generator=generator).div_(30)
-                    output = net(noise.add_(data.batch.z))
-                    nn.functional.mse_loss(output, data.batch.target).backward()
-                    optimizer.step()
-                    smoothing.on_train_batch_end(None, None, {"image": output.detach()}, None, 0)
-                row[kind] = psnr(smoothing.average, data.truth).item()
-            rows.append(row)
-            print(row, flush=True)
-            write_atomically(file, (json.dumps(rows, indent=1) + "\n").encode())
-    difference = [r["ours"] - r["plain"] for r in rows]
-    error = np.std(difference, ddof=1) / len(difference) ** 0.5
-    print(f"ours - plain: {np.mean(difference):+.3f} dB, standard error {error:.3f}")
-
-
 def profile(name: str, size: tuple[int, int]) -> None:
     from torch.profiler import profile as profiler
 
@@ -303,9 +269,6 @@ def main() -> None:
         if not (len(sys.argv) == 3 and Path(sys.argv[2]).is_file()):
             sys.exit(f"speed.py: error: table needs a results file, not {sys.argv[2:]}")
         table(Path(sys.argv[2]))
-        return
-    if sys.argv[1:2] == ["quality"]:
-        quality(Path(sys.argv[2]))
         return
     if sys.argv[1:2] == ["profile"]:
         options = [*sys.argv[2:], *("low", "768x512")[len(sys.argv) - 2 :]]
