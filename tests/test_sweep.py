@@ -253,7 +253,7 @@ def test_a_killed_worker_is_replaced_and_the_run_goes_on_to_the_same_end():
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on():
-    long = merged(grid().set, {"trainer": {"max_steps": 200}, "checkpoint": {"every": 1000}})
+    long = merged(grid().set, {"trainer": {"max_steps": 1500}, "checkpoint": {"every": 5000}})
     Path("grid.yaml").write_text(yaml.safe_dump(vars(grid(set=long))))
     command = [sys.executable, "-m", "restoration", "sweep", "grid.yaml", "--output", "runs"]
     (run,) = runs(set=long)
