@@ -15,6 +15,7 @@ import restoration.task
 from restoration import callbacks, losses, networks
 from restoration.__main__ import main
 from restoration.data import SingleImage
+from restoration.graphs import recorded
 from restoration.networks import Hourglass
 from restoration.task import RestorationTask
 
@@ -157,3 +158,21 @@ def test_a_graph_that_cannot_be_is_refused_in_a_line(loss, more, message, data, 
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU to record on")
+@pytest.mark.parametrize("nearest_levels", [0, 2])
+def test_a_recorded_network_equals_the_plain_one_with_gradients(nearest_levels):
+    torch.backends.cudnn.allow_tf32 = False
+    plain = Hourglass(3, 3, (4, 4, 4), (0, 2, 2), nearest_levels).cuda()
+    graph = recorded(deepcopy(plain), torch.rand(1, 3, 96, 96, device="cuda"))
+    for _ in range(2):  # another input each time, in the same memory
+        z = torch.rand(1, 3, 96, 96, device="cuda")
+        outputs = [net(z) for net in (plain, graph)]
+        torch.testing.assert_close(*outputs)
+        for net, output in zip((plain, graph), outputs, strict=True):
+            net.zero_grad()
+            output.square().sum().backward()
+        for a, b in zip(plain.named_parameters(), graph.parameters(), strict=True):
+            if not a[0].endswith("convolution.bias"):  # before a norm: rounding alone
+                torch.testing.assert_close(a[1].grad, b.grad, rtol=1e-3, atol=1e-3)
