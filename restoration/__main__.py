@@ -7,7 +7,7 @@ import sys
 from importlib.metadata import version
 
 from restoration.errors import Interrupted, RestorationError, UsageError
-from restoration.runtime import keep_freed_memory, set_waiting
+from restoration.support.cpu_settings import keep_freed_memory, set_waiting
 
 COMMANDS = ("restore", "fit", "sweep", "report", "kodak")
 

@@ -16,16 +16,16 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from restoration import callbacks
-from restoration.arguments import plain
 from restoration.callbacks.checkpoint import FILE as CHECKPOINT
 from restoration.callbacks.curves import Curves
 from restoration.callbacks.keep import check_rules
 from restoration.data import SingleImage
 from restoration.errors import RestorationError
-from restoration.files import find
 from restoration.independent import IndependentStrategy, local_rank
-from restoration.quiet import quiet
 from restoration.run_folders import CONFIG, RUNS, run_version, same_run
+from restoration.support.files import find
+from restoration.support.quiet import quiet
+from restoration.support.usage import plain
 from restoration.task import RestorationTask
 
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from restoration.errors import RestorationError
-from restoration.files import find
 from restoration.independent import local_rank
 from restoration.inputs import NetworkInput, Noise
 from restoration.jpeg import (
@@ -25,6 +24,7 @@ from restoration.jpeg import (
 )
 from restoration.jpeg.reading import shape_of
 from restoration.losses import Batch
+from restoration.support.files import find
 
 
 class Repeated(Dataset[Batch]):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restoration.errors import RestorationError
-from restoration.processes import Peer, cores
+from restoration.support.processes import Peer, cores
 
 # Processes side by side, however many cores there are: each may take 2 GiB of memory.
 MOST_WORKERS = 4

@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from restoration.arguments import Parser
 from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.presets import PRESETS
+from restoration.support.usage import Parser
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 OTHER_IMAGES = (*SUFFIXES, ".webp", ".tif", ".tiff", ".bmp")  # that a result is not written as

@@ -15,11 +15,11 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from restoration.durations import readable
-from restoration.figures import comparison
-from restoration.files import write_atomically
 from restoration.jpeg import pixels_of, read_jpeg, read_lossless
 from restoration.restoring import Restored, restore
+from restoration.support.durations import readable
+from restoration.support.figures import comparison
+from restoration.support.files import write_atomically
 
 FIRST_ESTIMATE = 5.0  # seconds of optimisation after which the time left is told
 LINE_EVERY = 30.0  # seconds between two lines where there is no terminal to draw a bar on

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from restoration.data import image_of
 from restoration.errors import RestorationError
-from restoration.generators import own_generator
 from restoration.graphs import recorded
 from restoration.losses import Batch, Loss
+from restoration.support.generators import own_generator
 
 # (channels of the network's input, channels of the image) -> network with an output in [0, 1]
 NetFactory = Callable[[int, int], nn.Module]

@@ -20,9 +20,9 @@ from restoration.correction import (
 )
 from restoration.errors import RestorationError
 from restoration.members import Member
-from restoration.processes import answers, messages
-from restoration.quiet import quiet
-from restoration.runtime import keep_freed_memory
+from restoration.support.cpu_settings import keep_freed_memory
+from restoration.support.processes import answers, messages
+from restoration.support.quiet import quiet
 
 KEPT = 2**27  # bytes of freed memory: a step's buffers, not those of a large image's tiles
 REPORT_EVERY = 5  # steps between two reports of progress

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from restoration.files import find
+from restoration.support.files import find
 
 KODAK = Path(__file__).parents[2] / "shared" / "data" / "kodak"
 

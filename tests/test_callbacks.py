@@ -14,9 +14,9 @@ from restoration.callbacks.curves import Curves
 from restoration.callbacks.keep import KeepImage
 from restoration.callbacks.quality import Quality
 from restoration.errors import RestorationError
-from restoration.figures import CAPTION, GAP, SCALE, comparison
-from restoration.files import find, write_atomically
 from restoration.metrics import psnr
+from restoration.support.figures import CAPTION, GAP, SCALE, comparison
+from restoration.support.files import find, write_atomically
 
 
 def trainer_at(step, **attributes):

@@ -10,7 +10,6 @@ from jsonargparse import Namespace
 from PIL import Image
 
 from restoration.cli import check_trainer, with_shipped_configs
-from restoration.durations import readable
 from restoration.errors import RestorationError, UsageError
 from restoration.experiments.plots import drawn, mean_curve, pyplot
 from restoration.experiments.report_command import parser
@@ -19,6 +18,7 @@ from restoration.independent import local_rank
 from restoration.restore_command import Job, find_inputs, plan
 from restoration.restore_files import Steps, png
 from restoration.run_folders import run_version, same_run
+from restoration.support.durations import readable
 
 SETTINGS = {"seed_everything": 0, "model": {"a": 1}, "data": {}, "smoothing": {}, "rules": []}
 TRAINER = {

@@ -1,7 +1,7 @@
 import torch
 
-from restoration import generators
-from restoration.generators import own_generator
+from restoration.support import generators
+from restoration.support.generators import own_generator
 
 CPU = torch.device("cpu")
 

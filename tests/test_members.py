@@ -17,7 +17,7 @@ from restoration.correction import RATE, CorrectionNetwork, Patches
 from restoration.errors import RestorationError
 from restoration.jpeg import to_tensor
 from restoration.members import Member, Workers, application_units
-from restoration.processes import cores
+from restoration.support.processes import cores
 from restoration.worker import precision
 
 

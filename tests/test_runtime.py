@@ -8,7 +8,7 @@ import pytest
 FAULTS = """
 import resource, sys
 import numpy as np
-from restoration.runtime import keep_freed_memory
+from restoration.support.cpu_settings import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 def step():
@@ -37,7 +37,7 @@ def test_a_second_step_finds_its_memory_mapped():
     [({}, ("PASSIVE", "1500")), ({"GOMP_SPINCOUNT": "7", "OMP_WAIT_POLICY": "ACTIVE"}, None)],
 )
 def test_threads_wait_as_the_user_says_or_else_shortly(given, expected, monkeypatch):
-    from restoration.runtime import set_waiting
+    from restoration.support.cpu_settings import set_waiting
 
     names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
     for name in names:

@@ -21,7 +21,7 @@ from restoration.experiments.local import LocalEngine
 from restoration.experiments.running import Outcome, attempt
 from restoration.experiments.sweep import Tally, sweep
 from restoration.experiments.sweep_command import shard_of
-from restoration.processes import cores
+from restoration.support.processes import cores
 
 ENVIRONMENT = {**os.environ, "PYTHONUNBUFFERED": "1"}
 

@@ -16,7 +16,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from restoration.errors import Interrupted, RestorationError
-from restoration.files import atomic_file
+from restoration.support.files import atomic_file
 
 FILE = "last.ckpt"
 

@@ -13,7 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from restoration.errors import RestorationError
-from restoration.files import write_atomically
+from restoration.support.files import write_atomically
 
 FILE = "curves.csv"
 QUALITY = ("psnr", "ms_ssim", "true_mse", "nmse")

@@ -18,11 +18,11 @@ from restoration.callbacks.smoothing import OutputSmoothing
 from restoration.callbacks.table import show
 from restoration.data import SingleImage, image_of
 from restoration.errors import Interrupted
-from restoration.figures import comparison
-from restoration.files import write_atomically
 from restoration.jpeg import pixels_of
 from restoration.jpeg.projection import SHRINK, project
 from restoration.metrics import scores, to_pixels
+from restoration.support.figures import comparison
+from restoration.support.files import write_atomically
 from restoration.task import RestorationTask
 
 AnyCallback = TypeVar("AnyCallback", bound=Callback)

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from restoration.errors import RestorationError
-from restoration.files import find
+from restoration.support.files import find
 
 Config = dict[str, Any]
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from restoration.arguments import Parser
 from restoration.errors import RestorationError
-from restoration.files import write_atomically
+from restoration.support.files import write_atomically
+from restoration.support.usage import Parser
 
 PAGE = "https://r0k.us/graphics/kodak/kodak/"  # the images' public page
 NAMES = [f"kodim{i:02}" for i in range(1, 25)]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from restoration.experiments.grid import Run
 from restoration.experiments.running import Outcome
-from restoration.processes import Peer, cores
+from restoration.support.processes import Peer, cores
 
 STOPPING = 60.0  # seconds that interrupted runs have to write their checkpoints
 

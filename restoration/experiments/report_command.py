@@ -6,13 +6,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from restoration.arguments import Parser
 from restoration.errors import RestorationError
 from restoration.experiments import plots, tables
 from restoration.experiments.claims import beats_jpeg, claims
 from restoration.experiments.document import Document, Figure
 from restoration.experiments.protocol import better_weights, cells_of
 from restoration.experiments.results import Record, one_experiment, read_records
+from restoration.support.usage import Parser
 
 
 def parser() -> Parser:

@@ -13,7 +13,7 @@ import yaml
 
 from restoration.errors import Interrupted, RestorationError
 from restoration.experiments.grid import Run
-from restoration.files import write_atomically
+from restoration.support.files import write_atomically
 
 RUN = "run.json"
 FAILED = "failed.json"

@@ -13,10 +13,10 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from restoration.durations import readable
 from restoration.experiments.grid import Run
 from restoration.experiments.running import FAILED, Outcome
-from restoration.files import write_atomically
+from restoration.support.durations import readable
+from restoration.support.files import write_atomically
 
 LINE_EVERY = 30.0  # seconds between two lines where there is no terminal to draw a bar on
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from restoration.arguments import Parser
-from restoration.durations import readable
 from restoration.errors import Interrupted, UsageError
 from restoration.experiments.grid import Run, read_grid, runs_of
 from restoration.experiments.sweep import Engine, sweep
+from restoration.support.durations import readable
+from restoration.support.usage import Parser
 
 ENGINES = ("local", "ray")
 

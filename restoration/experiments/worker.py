@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from restoration.errors import Interrupted
 from restoration.experiments.running import attempt
-from restoration.processes import answers, messages
-from restoration.runtime import keep_freed_memory
+from restoration.support.cpu_settings import keep_freed_memory
+from restoration.support.processes import answers, messages
 
 
 def main() -> None:

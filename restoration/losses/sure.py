@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from restoration.errors import RestorationError
-from restoration.generators import own_generator
 from restoration.jpeg.noise import noise_sigma
 from restoration.losses.base import Batch, Loss
+from restoration.support.generators import own_generator
 
 
 def finite_difference(

@@ -21,12 +21,12 @@ import torch
 
 from restoration import copies, restoring
 from restoration.data import centre_crop
-from restoration.files import write_atomically
 from restoration.jpeg import compress, estimate, read_lossless, to_tensor
 from restoration.jpeg.estimate import collaborative_restoration
 from restoration.jpeg.variation import total_variation
 from restoration.metrics import scores
 from restoration.presets import BALANCED
+from restoration.support.files import write_atomically
 
 sys.path.insert(0, str(Path(__file__).parent))
 from run_and_table import RunAndTable, chosen

@@ -23,11 +23,11 @@ import torch
 from PIL import Image
 
 from restoration.data import SingleImage
-from restoration.files import find
 from restoration.inputs import DecodedJPEG
 from restoration.losses import MSE, SURE, Batch, KLDivergence, Loss, WeightedSum
 from restoration.networks import Hourglass
-from restoration.runtime import keep_freed_memory
+from restoration.support.cpu_settings import keep_freed_memory
+from restoration.support.files import find
 
 LOSSES: dict[str, Loss] = {
     "mse": MSE(),

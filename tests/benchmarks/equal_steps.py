@@ -19,9 +19,9 @@ from torch import nn
 
 from restoration import layers, slices
 from restoration.callbacks import OutputSmoothing
-from restoration.files import write_atomically
 from restoration.metrics import psnr
 from restoration.networks import Hourglass
+from restoration.support.files import write_atomically
 
 sys.path.insert(0, str(Path(__file__).parent))
 from speed import plain_network, prepared

@@ -16,7 +16,7 @@ from restoration.experiments.grid import Grid, runs_of
 from restoration.experiments.local import LocalEngine
 from restoration.experiments.ray_engine import RayEngine
 from restoration.experiments.sweep import sweep
-from restoration.files import write_atomically
+from restoration.support.files import write_atomically
 
 GRID = Grid(
     images=["samples/coffee.png"],

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from restoration.files import write_atomically
 from restoration.jpeg import compress, read_lossless, to_tensor
 from restoration.jpeg.baselines import shifted_jpeg
 from restoration.metrics import scores
 from restoration.presets import PRESETS
 from restoration.restoring import restore_jpeg
+from restoration.support.files import write_atomically
 
 sys.path.insert(0, str(Path(__file__).parent))
 from run_and_table import RunAndTable, chosen

@@ -16,10 +16,10 @@ import torch
 from restoration.data import centre_crop
 from restoration.experiments.results import read_records
 from restoration.experiments.tables import name_of
-from restoration.files import write_atomically
 from restoration.jpeg import compress, known, read_lossless, to_tensor
 from restoration.jpeg.projection import project
 from restoration.metrics import psnr
+from restoration.support.files import write_atomically
 
 SHRINKS = (1.0, 0.8, 0.6, 0.5, 0.4, 0.2)
 

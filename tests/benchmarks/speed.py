@@ -8,7 +8,7 @@ The plain loop is written here: a module per layer with reflection padding and u
 Adam as it comes, the noise saved and copied, and at every step the output on the host for the
 moving average and the PSNR. It has our network's very weights, so both optimise the same function.
 Plain loop, bare loop (network, loss, Adam) and ``fit`` (all callbacks at their defaults) have a
-process each, the last two with the settings of ``restoration.runtime``. They take turns, so that
+process each, the last two with ``restoration.support.cpu_settings``. They take turns, so that
 whatever else the machine does hits all alike; the median of the turns is told. Peak memory is the
 process's, less what it takes before the network.
 """
@@ -31,9 +31,9 @@ import yaml
 from torch import nn
 
 from restoration.data import SingleImage
-from restoration.files import find, write_atomically
 from restoration.networks import Hourglass, Level
-from restoration.runtime import keep_freed_memory, set_waiting
+from restoration.support.cpu_settings import keep_freed_memory, set_waiting
+from restoration.support.files import find, write_atomically
 
 sys.path.insert(0, str(Path(__file__).parent))
 from cost import clean_image, peak_mib

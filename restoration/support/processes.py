@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-PACKAGE = str(Path(__file__).parents[1])  # where this package lies, installed or not
+PACKAGE = str(Path(__file__).parents[2])  # where this package lies, installed or not
 
 
 class Peer:

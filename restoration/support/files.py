@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from restoration.errors import RestorationError
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""What every other room needs and none owns: files, processes, progress, usage."""
