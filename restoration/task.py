@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from restoration.data import image_of
 from restoration.errors import RestorationError
-from restoration.graphs import recorded
 from restoration.losses import Batch, Loss
+from restoration.networks.fast.cuda_graph import recorded
 from restoration.support.generators import own_generator
 
 # (channels of the network's input, channels of the image) -> network with an output in [0, 1]

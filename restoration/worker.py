@@ -11,15 +11,15 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from restoration.correction import (
+from restoration.errors import RestorationError
+from restoration.members import Member
+from restoration.networks.correction import (
     WAYS,
     CorrectionNetwork,
     InternalLearning,
     Patches,
     correction,
 )
-from restoration.errors import RestorationError
-from restoration.members import Member
 from restoration.support.cpu_settings import keep_freed_memory
 from restoration.support.processes import answers, messages
 from restoration.support.quiet import quiet

@@ -9,13 +9,19 @@ import torch.nn.functional as F
 from PIL import Image
 
 from restoration.copies import NUMBER, copies_of, training_copies
-from restoration.correction import Convolution, CorrectionNetwork, Patches, turned, turned_back
 from restoration.jpeg import compress, known, to_tensor
 from restoration.jpeg.opening import open_image
 from restoration.jpeg.operator import JPEGOperator
 from restoration.jpeg.reading import parse
 from restoration.jpeg.recompression import compress_like
 from restoration.metrics import psnr
+from restoration.networks.correction import (
+    Convolution,
+    CorrectionNetwork,
+    Patches,
+    turned,
+    turned_back,
+)
 from restoration.presets import Preset
 from restoration.restoring import restore_jpeg, steps_for
 

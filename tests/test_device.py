@@ -15,8 +15,8 @@ import restoration.task
 from restoration import callbacks, losses, networks
 from restoration.__main__ import main
 from restoration.data import SingleImage
-from restoration.graphs import recorded
 from restoration.networks import Hourglass
+from restoration.networks.fast.cuda_graph import recorded
 from restoration.task import RestorationTask
 
 META = torch.device("meta")
@@ -77,7 +77,7 @@ def test_no_step_waits_for_the_device_or_takes_data_from_the_host(
 ):
     """Tensors on "meta" have no data: to ask for a value raises, as does a tensor on the CPU."""
     net = Hourglass(3, 3, (4, 4, 4), (0, 2, 2), nearest_levels).to(META)
-    monkeypatch.setattr(networks, "PHASES_PIXELS", 0)
+    monkeypatch.setattr(networks.hourglass, "PHASES_PIXELS", 0)
     loss = LOSSES[loss]().to(META)
     task = RestorationTask(Hourglass, loss, perturbation=0 if loss.calls_net else 1 / 30)
     task.net, batch = net, data.batch.to(META)

@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from restoration.correction import RATE, CorrectionNetwork, Patches
 from restoration.errors import RestorationError
 from restoration.jpeg import to_tensor
 from restoration.members import Member, Workers, application_units
+from restoration.networks.correction import RATE, CorrectionNetwork, Patches
 from restoration.support.processes import cores
 from restoration.worker import precision
 

@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from restoration import layers, networks
+from restoration import networks
 from restoration.errors import RestorationError
-from restoration.layers import Conv, ConvBlock, bordered, convolution, mirror_indices
-from restoration.moments import measured, measured_upsampled
-from restoration.networks import Hourglass, Level
-from restoration.upsampling import interleave, upsampled_convolution
+from restoration.networks import Hourglass, Level, layers
+from restoration.networks.fast.moments import measured, measured_upsampled
+from restoration.networks.fast.upsampling import interleave, upsampled_convolution
+from restoration.networks.layers import Conv, ConvBlock, bordered, convolution, mirror_indices
 
 LOW = {"filters": [8, 16, 32, 64, 128], "skips": [0, 0, 0, 4, 4]}
 MEDIUM = {"filters": [8, 16, 32, 64, 128, 256], "skips": [6, 6, 4, 4, 6, 6]}
@@ -233,7 +233,7 @@ def test_the_fast_way_up_is_the_one_written_out(skips, nearest_levels, monkeypat
     z = torch.rand(1, 3, 32, 48).double()
     small = net(z)
     monkeypatch.setattr(Level, "written_out", None)
-    monkeypatch.setattr(networks, "PHASES_PIXELS", 0)
+    monkeypatch.setattr(networks.hourglass, "PHASES_PIXELS", 0)
     torch.testing.assert_close(net(z), small)
 
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-import restoration.slices as slices
-from restoration.layers import Conv, ConvBlock
+import restoration.networks.fast.level_end as slices
 from restoration.networks import Hourglass
+from restoration.networks.layers import Conv, ConvBlock
 
 
 def layers(channels, head, dtype=torch.float64):

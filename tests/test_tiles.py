@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from restoration.correction import Convolution, CorrectionNetwork, correction
 from restoration.errors import RestorationError
+from restoration.networks.correction import Convolution, CorrectionNetwork, correction
 from restoration.restoring import tile_side
 from restoration.tiles import spans, tiles_of
 

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from restoration import layers, slices
 from restoration.callbacks import OutputSmoothing
 from restoration.metrics import psnr
-from restoration.networks import Hourglass
+from restoration.networks import Hourglass, layers
+from restoration.networks.fast import level_end as slices
 from restoration.support.files import write_atomically
 
 sys.path.insert(0, str(Path(__file__).parent))

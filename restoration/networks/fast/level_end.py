@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from restoration.layers import SLOPE, Conv, ConvBlock, is_dual
+from restoration.networks.layers import SLOPE, Conv, ConvBlock, is_dual
 
 SLICE = 2**19  # numbers in a slice: 2 MiB. Half as many take a tenth more time, twice as many none
 # Numbers in an image from which on slices pay. With two threads 3 million in 8 filters take an

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from restoration.layers import bordered, folded
+from restoration.networks.layers import bordered, folded
 
 
 class Measured(NamedTuple):

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from restoration.moments import Measured
-from restoration.phases import Cropped, Smoothed
+from restoration.networks.fast.moments import Measured
+from restoration.networks.fast.phases import Cropped, Smoothed
 
 # Weights of two neighbouring samples of the small image from the three of a convolution of the one
 # upsampled by nearest neighbour: [phase][tap of the convolution][sample]. An even sample, 2 i, sees

@@ -9,7 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from restoration.errors import RestorationError
-from restoration.layers import (
+from restoration.networks.fast.level_end import end_of_level
+from restoration.networks.fast.moments import measured, measured_upsampled
+from restoration.networks.fast.upsampling import interleave, upsampled_convolution
+from restoration.networks.layers import (
     BatchNorm,
     Conv,
     ConvBlock,
@@ -17,9 +20,6 @@ from restoration.layers import (
     is_dual,
     mirror_indices,
 )
-from restoration.moments import measured, measured_upsampled
-from restoration.slices import end_of_level
-from restoration.upsampling import interleave, upsampled_convolution
 
 # Below so many pixels (before upsampling) making the weights of the phases costs more time than
 # the passes over the large image do: 32 x 32, measured with 8 to 256 filters on a CPU.

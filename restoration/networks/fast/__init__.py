@@ -1,0 +1,1 @@
+"""The same functions as the readable network, faster on a CPU."""
