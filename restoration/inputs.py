@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from restoration.estimate.passes import quick_estimate
 from restoration.jpeg import CompressedImage
-from restoration.jpeg.estimate import quick_estimate
 
 
 class NetworkInput(ABC):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from restoration.copies import SMALLEST, copies_of, training_copies
 from restoration.errors import RestorationError
+from restoration.estimate.passes import quick_estimate
 from restoration.jpeg import (
     CompressedImage,
     estimated_quality,
@@ -22,7 +23,6 @@ from restoration.jpeg import (
     read_truth,
     to_tensor,
 )
-from restoration.jpeg.estimate import quick_estimate
 from restoration.jpeg.projection import project
 from restoration.members import Member, Workers, application_units
 from restoration.metrics import Scores, scores, to_pixels

@@ -18,9 +18,9 @@ from restoration.callbacks import (
     NearestReJPEG,
 )
 from restoration.errors import RestorationError
+from restoration.estimate.passes import quick_estimate
+from restoration.estimate.rejpeg import shifted_jpeg
 from restoration.jpeg import compress, known, to_tensor
-from restoration.jpeg.baselines import shifted_jpeg
-from restoration.jpeg.estimate import quick_estimate
 from restoration.losses import Batch
 from restoration.metrics import psnr
 from restoration.support.files import find

@@ -7,9 +7,9 @@ from PIL import Image, ImageOps
 
 from restoration.data import SingleImage
 from restoration.errors import RestorationError
+from restoration.estimate.passes import quick_estimate
 from restoration.inputs import DecodedJPEG, EstimateAndNoise, Noise
 from restoration.jpeg import compress, to_tensor
-from restoration.jpeg.estimate import quick_estimate
 
 
 def prepared(**options) -> SingleImage:

@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from scipy.fft import dctn, idctn
 
+from restoration.estimate.chroma import box_mean, chroma_from_luma
+from restoration.estimate.collaborative import collaborative_filter, match_patches
+from restoration.estimate.passes import quick_estimate
+from restoration.estimate.total_variation import total_variation, variation_gradient
 from restoration.jpeg import compress, known, to_tensor
-from restoration.jpeg.collaborative import collaborative_filter, match_patches
-from restoration.jpeg.estimate import quick_estimate
-from restoration.jpeg.guided import box_mean, chroma_from_luma
 from restoration.jpeg.noise import patch_variances
 from restoration.jpeg.operator import JPEGOperator, block_idct
-from restoration.jpeg.variation import total_variation, variation_gradient
 from restoration.losses import Batch
 from restoration.losses.coefficients import offsets
 from restoration.metrics import chroma_psnr, psnr

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from scipy.fft import dctn
 
+from restoration.estimate.rejpeg import laplacian_dequantisation, plain_decode, shifted_jpeg
 from restoration.jpeg import CompressedImage, read_jpeg, to_tensor
-from restoration.jpeg.baselines import laplacian_dequantisation, plain_decode, shifted_jpeg
 from restoration.jpeg.colour import rgb_to_ycbcr
 from restoration.jpeg.operator import JPEGOperator, block_dct, block_idct
 from restoration.jpeg.projection import project

@@ -13,9 +13,9 @@ from torch import Tensor
 from restoration.callbacks.keep import KeepImage
 from restoration.data import image_of
 from restoration.errors import RestorationError
+from restoration.estimate.passes import quick_estimate
+from restoration.estimate.rejpeg import shifted_jpeg
 from restoration.jpeg import CompressedImage
-from restoration.jpeg.baselines import shifted_jpeg
-from restoration.jpeg.estimate import quick_estimate
 from restoration.jpeg.noise import noise_sigma
 from restoration.jpeg.operator import BLOCK
 from restoration.losses import Batch

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from restoration.jpeg.baselines import plain_decode
+from restoration.estimate.rejpeg import plain_decode
 from restoration.jpeg.operator import BLOCK, JPEGOperator
 from restoration.jpeg.reading import CompressedImage, known
 

@@ -21,9 +21,10 @@ import torch
 
 from restoration import copies, restoring
 from restoration.data import centre_crop
-from restoration.jpeg import compress, estimate, read_lossless, to_tensor
-from restoration.jpeg.estimate import collaborative_restoration
-from restoration.jpeg.variation import total_variation
+from restoration.estimate import passes as estimate
+from restoration.estimate.passes import collaborative_restoration
+from restoration.estimate.total_variation import total_variation
+from restoration.jpeg import compress, read_lossless, to_tensor
 from restoration.metrics import scores
 from restoration.presets import BALANCED
 from restoration.support.files import write_atomically

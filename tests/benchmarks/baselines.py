@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from restoration.estimate.rejpeg import laplacian_dequantisation, shifted_jpeg
 from restoration.jpeg import compress, read_lossless, to_tensor
-from restoration.jpeg.baselines import laplacian_dequantisation, shifted_jpeg
 from restoration.jpeg.noise import noise_sigma
 from restoration.jpeg.projection import project
 from restoration.metrics import psnr

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from restoration.estimate.rejpeg import shifted_jpeg
 from restoration.jpeg import compress, read_lossless, to_tensor
-from restoration.jpeg.baselines import shifted_jpeg
 from restoration.metrics import scores
 from restoration.presets import PRESETS
 from restoration.restoring import restore_jpeg

@@ -8,17 +8,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from restoration.jpeg.collaborative import (
+from restoration.estimate.chroma import chroma_from_luma
+from restoration.estimate.collaborative import (
     collaborative_filter,
     match_patches,
     reference_positions,
 )
-from restoration.jpeg.guided import chroma_from_luma
+from restoration.estimate.total_variation import total_variation
 from restoration.jpeg.noise import patch_variances
 from restoration.jpeg.operator import BLOCK, JPEGOperator
 from restoration.jpeg.projection import SHRINK, project_planes
 from restoration.jpeg.reading import CompressedImage, known
-from restoration.jpeg.variation import total_variation
 
 
 def quick_estimate(

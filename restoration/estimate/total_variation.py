@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from restoration.jpeg.baselines import plain_decode
+from restoration.estimate.rejpeg import plain_decode
 from restoration.jpeg.operator import JPEGOperator
 from restoration.jpeg.projection import project_planes
 from restoration.jpeg.reading import CompressedImage, known

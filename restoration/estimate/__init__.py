@@ -1,0 +1,1 @@
+"""Restoration without a network: what a file tells of its own errors is filtered away."""
