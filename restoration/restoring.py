@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from restoration.copies import SMALLEST, copies_of, training_copies
 from restoration.errors import RestorationError
 from restoration.estimate.passes import quick_estimate
+from restoration.internal_learning.copies import SMALLEST, copies_of, training_copies
+from restoration.internal_learning.ensemble import Member, Workers, application_units
 from restoration.jpeg import (
     CompressedImage,
     estimated_quality,
@@ -24,7 +25,6 @@ from restoration.jpeg import (
     to_tensor,
 )
 from restoration.jpeg.projection import project
-from restoration.members import Member, Workers, application_units
 from restoration.metrics import Scores, scores, to_pixels
 from restoration.presets import PRESETS, Preset
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from restoration.copies import NUMBER, copies_of, training_copies
+from restoration.internal_learning.copies import NUMBER, copies_of, training_copies
 from restoration.jpeg import compress, known, to_tensor
 from restoration.jpeg.opening import open_image
 from restoration.jpeg.operator import JPEGOperator

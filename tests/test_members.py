@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 
 from restoration.errors import RestorationError
+from restoration.internal_learning.ensemble import Member, Workers, application_units
+from restoration.internal_learning.worker import precision
 from restoration.jpeg import to_tensor
-from restoration.members import Member, Workers, application_units
 from restoration.networks.correction import RATE, CorrectionNetwork, Patches
 from restoration.support.processes import cores
-from restoration.worker import precision
 
 
 def members(photo, number, steps):

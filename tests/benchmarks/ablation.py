@@ -19,11 +19,12 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from restoration import copies, restoring
+from restoration import restoring
 from restoration.data import centre_crop
 from restoration.estimate import passes as estimate
 from restoration.estimate.passes import collaborative_restoration
 from restoration.estimate.total_variation import total_variation
+from restoration.internal_learning import copies
 from restoration.jpeg import compress, read_lossless, to_tensor
 from restoration.metrics import scores
 from restoration.presets import BALANCED

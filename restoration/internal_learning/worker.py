@@ -1,4 +1,4 @@
-"""The process that optimises networks for ``restoration.members``: members in, corrections out."""
+"""The process that optimises networks for ``restoration.internal_learning.ensemble``: members in, corrections out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from restoration.errors import RestorationError
-from restoration.members import Member
+from restoration.internal_learning.ensemble import Member
 from restoration.networks.correction import (
     WAYS,
     CorrectionNetwork,

@@ -55,7 +55,7 @@ def application_units(height: int, width: int) -> int:
 
 
 class Worker:
-    """A process of its own that optimises one network after another (``restoration.worker``).
+    """A process of its own that optimises one network after another (``restoration.internal_learning.worker``).
 
     Args:
         threads: of the process.
@@ -64,7 +64,7 @@ class Worker:
 
     def __init__(self, threads: int, messages: queue.Queue[Any]) -> None:
         self.messages = messages
-        self.peer = Peer("restoration.worker", threads)
+        self.peer = Peer("restoration.internal_learning.worker", threads)
         self.thread: threading.Thread | None = None
 
     def run(self, members: Iterator[tuple[int, Member]]) -> None:

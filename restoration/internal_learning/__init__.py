@@ -1,0 +1,1 @@
+"""Networks that learn on smaller copies of the image at hand what an estimate gets wrong."""
