@@ -67,19 +67,19 @@ def main(arguments: list[str] | None = None) -> int:
 def run(command: str, arguments: list[str]) -> int:
     """Import what one command needs, and run it."""
     if command == "restore":
-        from restoration.restore_command import restore
+        from restoration.commands.restore import restore
 
         return restore(arguments)
     if command == "sweep":
-        from restoration.experiments.sweep_command import main as sweep
+        from restoration.commands.sweep import main as sweep
 
         return sweep(arguments)
     if command == "kodak":
-        from restoration.experiments.kodak_command import main as kodak
+        from restoration.commands.kodak import main as kodak
 
         return kodak(arguments)
     if command == "report":
-        from restoration.experiments.report_command import main as report
+        from restoration.commands.report import main as report
 
         return report(arguments)
     keep_freed_memory()

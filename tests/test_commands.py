@@ -10,13 +10,13 @@ from jsonargparse import Namespace
 from PIL import Image
 
 from restoration.cli import check_trainer, with_shipped_configs
+from restoration.commands.report import parser
+from restoration.commands.restore import Job, find_inputs, plan
+from restoration.commands.restore_file import Steps, png
 from restoration.errors import RestorationError, UsageError
-from restoration.experiments.plots import drawn, mean_curve, pyplot
-from restoration.experiments.report_command import parser
+from restoration.experiments.report.plots import drawn, mean_curve, pyplot
 from restoration.experiments.results import Configuration, Record
 from restoration.independent import local_rank
-from restoration.restore_command import Job, find_inputs, plan
-from restoration.restore_files import Steps, png
 from restoration.run_folders import run_version, same_run
 from restoration.support.durations import readable
 
@@ -120,7 +120,7 @@ def test_durations_are_told_as_a_person_would():
 def test_the_time_left_is_told_in_proportion(monkeypatch, capsys):
     """100 units at one per second; the first estimate comes 5 s after the first unit."""
     clock = iter([0.0, 3.0, 6.0, 7.0, 37.0])
-    monkeypatch.setattr("restoration.restore_files.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("restoration.commands.restore_file.time.monotonic", lambda: next(clock))
     steps = Steps("photo.jpg")
     for units in (1, 3, 3, 1, 30):
         steps.advance(units, 100)

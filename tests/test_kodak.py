@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from restoration.__main__ import main
-from restoration.experiments import kodak_command
-from restoration.experiments.kodak_command import PIXELS, pixel_hash
+from restoration.commands import kodak as kodak_command
+from restoration.commands.kodak import PIXELS, pixel_hash
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

@@ -10,11 +10,11 @@ from PIL import Image
 
 from restoration.__main__ import main
 from restoration.errors import RestorationError
-from restoration.experiments.claims import claims
-from restoration.experiments.document import Document, Table
-from restoration.experiments.paper import TABLES
-from restoration.experiments.plots import figure_3
 from restoration.experiments.protocol import better_weights, cells_of, estimate
+from restoration.experiments.report.claims import claims
+from restoration.experiments.report.document import Document, Table
+from restoration.experiments.report.paper import TABLES
+from restoration.experiments.report.plots import figure_3
 from restoration.experiments.results import one_experiment, read_records
 
 STEPS = np.arange(10, 101, 10)

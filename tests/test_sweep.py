@@ -14,13 +14,14 @@ import yaml
 from PIL import Image
 
 from restoration.__main__ import main
+from restoration.commands.sweep import shard_of
 from restoration.errors import RestorationError, UsageError
-from restoration.experiments import running, timing
+from restoration.experiments import timing
+from restoration.experiments.engines import running
+from restoration.experiments.engines.local import LocalEngine
+from restoration.experiments.engines.running import Outcome, attempt
 from restoration.experiments.grid import Grid, merged, read_grid, runs_of
-from restoration.experiments.local import LocalEngine
-from restoration.experiments.running import Outcome, attempt
 from restoration.experiments.sweep import Tally, sweep
-from restoration.experiments.sweep_command import shard_of
 from restoration.support.processes import cores
 
 ENVIRONMENT = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -298,7 +299,7 @@ def test_both_engines_leave_equal_files():
 @pytest.mark.slow
 def test_ray_writes_where_it_is_asked_from_and_can_be_asked_again(tmp_path, monkeypatch):
     pytest.importorskip("ray", reason="needs the extra [ray]")
-    from restoration.experiments.ray_engine import RayEngine
+    from restoration.experiments.engines.ray_cluster import RayEngine
 
     engine = RayEngine(workers=1)  # its processes work in the folder at this time
     (tmp_path / "elsewhere").mkdir()

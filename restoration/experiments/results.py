@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restoration.errors import RestorationError
-from restoration.experiments.running import FAILED, RUN
+from restoration.experiments.engines.running import FAILED, RUN
 
 Curves = dict[str, NDArray[np.float64]]
 

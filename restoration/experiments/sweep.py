@@ -13,8 +13,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from restoration.experiments.engines.running import FAILED, Outcome
 from restoration.experiments.grid import Run
-from restoration.experiments.running import FAILED, Outcome
 from restoration.support.durations import readable
 from restoration.support.files import write_atomically
 

@@ -55,7 +55,7 @@ def application_units(height: int, width: int) -> int:
 
 
 class Worker:
-    """A process of its own that optimises one network after another (``restoration.internal_learning.worker``).
+    """A process of its own that optimises one network after another, see ``worker``.
 
     Args:
         threads: of the process.

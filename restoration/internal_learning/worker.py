@@ -1,4 +1,4 @@
-"""The process that optimises networks for ``restoration.internal_learning.ensemble``: members in, corrections out."""
+"""The process that optimises networks for ``ensemble``: members in, corrections out."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from restoration.experiments.engines.local import LocalEngine
+from restoration.experiments.engines.ray_cluster import RayEngine
 from restoration.experiments.grid import Grid, runs_of
-from restoration.experiments.local import LocalEngine
-from restoration.experiments.ray_engine import RayEngine
 from restoration.experiments.sweep import sweep
 from restoration.support.files import write_atomically
 

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from restoration.data import centre_crop
+from restoration.experiments.report.tables import name_of
 from restoration.experiments.results import read_records
-from restoration.experiments.tables import name_of
 from restoration.jpeg import compress, known, read_lossless, to_tensor
 from restoration.jpeg.projection import project
 from restoration.metrics import psnr

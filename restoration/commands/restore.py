@@ -145,7 +145,7 @@ def run(options: argparse.Namespace) -> int:
             options.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RestorationError(f"cannot write to {options.output}: {error.strerror}") from error
-    from restoration.restore_files import restore_file  # imports torch: seconds
+    from restoration.commands.restore_file import restore_file  # imports torch: seconds
 
     reports: list[dict[str, Any]] = []
     failed = done = 0

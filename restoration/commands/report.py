@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from restoration.errors import RestorationError
-from restoration.experiments import plots, tables
-from restoration.experiments.claims import beats_jpeg, claims
-from restoration.experiments.document import Document, Figure
 from restoration.experiments.protocol import better_weights, cells_of
+from restoration.experiments.report import plots, tables
+from restoration.experiments.report.claims import beats_jpeg, claims
+from restoration.experiments.report.document import Document, Figure
 from restoration.experiments.results import Record, one_experiment, read_records
 from restoration.support.usage import Parser
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from restoration.experiments.document import Table
 from restoration.experiments.protocol import (
     Sums,
     Values,
@@ -18,7 +17,8 @@ from restoration.experiments.protocol import (
     pooled,
     reported,
 )
-from restoration.experiments.tables import Cells, mean, name_of, number
+from restoration.experiments.report.document import Table
+from restoration.experiments.report.tables import Cells, mean, name_of, number
 
 
 def difference_row(

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from restoration.experiments.document import Table
-from restoration.experiments.paper import TABLE_3, TABLES, TITLES
 from restoration.experiments.protocol import Cell, best_step
+from restoration.experiments.report.document import Table
+from restoration.experiments.report.paper import TABLE_3, TABLES, TITLES
 from restoration.experiments.results import Configuration, Record
 
 RULES = ("nearest_estimate", "nearest_rejpeg", "discrepancy", "block_contrast", "moving_variance")

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from restoration.errors import RestorationError
+from restoration.experiments.engines.running import Outcome, attempt
 from restoration.experiments.grid import Run
-from restoration.experiments.running import Outcome, attempt
 
 WINDOW = 2  # tasks submitted per slot: more would only wait inside Ray
 CALLS = 1000  # runs per process; Ray's own default with GPUs is one, and an import costs seconds

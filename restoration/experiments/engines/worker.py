@@ -1,9 +1,9 @@
-"""The process that works off runs for ``restoration.experiments.local``."""
+"""The process that works off runs for ``restoration.experiments.engines.local``."""
 
 from __future__ import annotations
 
 from restoration.errors import Interrupted
-from restoration.experiments.running import attempt
+from restoration.experiments.engines.running import attempt
 from restoration.support.cpu_settings import keep_freed_memory
 from restoration.support.processes import answers, messages
 

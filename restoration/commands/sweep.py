@@ -58,19 +58,19 @@ def shard_of(runs: Sequence[Run], shard: str) -> list[Run]:
 def engine_of(options: argparse.Namespace) -> Engine:
     """Start the engine that was asked for."""
     if options.engine == "ray":
-        from restoration.experiments.ray_engine import RayEngine
+        from restoration.experiments.engines.ray_cluster import RayEngine
 
         return RayEngine(
             options.workers, options.address, options.cpus_per_run, options.gpus_per_run
         )
-    from restoration.experiments.local import LocalEngine
+    from restoration.experiments.engines.local import LocalEngine
 
     return LocalEngine(options.workers)
 
 
 def show(runs: Sequence[Run], options: argparse.Namespace) -> None:
     """Print what would be run, by network, and how long it would take on this machine."""
-    from restoration.experiments.local import LocalEngine
+    from restoration.experiments.engines.local import LocalEngine
     from restoration.experiments.timing import seconds_of
 
     workers = LocalEngine(options.workers).workers

@@ -7,8 +7,8 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 
+from restoration.experiments.engines.running import Outcome
 from restoration.experiments.grid import Run
-from restoration.experiments.running import Outcome
 from restoration.support.processes import Peer, cores
 
 STOPPING = 60.0  # seconds that interrupted runs have to write their checkpoints
@@ -57,7 +57,7 @@ class LocalEngine:
         """Start the process of one desk."""
         environment = {"CUDA_VISIBLE_DEVICES": str(number % self.gpus)} if self.gpus else None
         threads = max(cores() // self.workers, 1)
-        return Peer("restoration.experiments.worker", threads, environment)
+        return Peer("restoration.experiments.engines.worker", threads, environment)
 
 
 class Desk:

@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 
 from restoration.errors import RestorationError
-from restoration.experiments.document import Figure
 from restoration.experiments.protocol import Cell, reported
+from restoration.experiments.report.document import Figure
+from restoration.experiments.report.tables import name_of
 from restoration.experiments.results import Record
-from restoration.experiments.tables import name_of
 
 SETTLED = 50  # steps that leave the range of the axes to those after them
 
