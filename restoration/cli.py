@@ -22,7 +22,7 @@ from restoration.callbacks.keep import check_rules
 from restoration.data import SingleImage
 from restoration.errors import RestorationError
 from restoration.independent import IndependentStrategy, local_rank
-from restoration.run_folders import CONFIG, RUNS, run_version, same_run
+from restoration.run_folder import CONFIG, RUNS, run_version, same_run
 from restoration.support.files import find
 from restoration.support.quiet import quiet
 from restoration.support.usage import plain

@@ -17,7 +17,7 @@ from restoration.errors import RestorationError, UsageError
 from restoration.experiments.report.plots import drawn, mean_curve, pyplot
 from restoration.experiments.results import Configuration, Record
 from restoration.independent import local_rank
-from restoration.run_folders import run_version, same_run
+from restoration.run_folder import run_version, same_run
 from restoration.support.durations import readable
 
 SETTINGS = {"seed_everything": 0, "model": {"a": 1}, "data": {}, "smoothing": {}, "rules": []}

@@ -22,8 +22,8 @@ from restoration.networks.correction import (
     turned,
     turned_back,
 )
+from restoration.pipeline import restore_jpeg, steps_for
 from restoration.presets import Preset
-from restoration.restoring import restore_jpeg, steps_for
 
 
 def jpeg_of(pixels, **settings):

@@ -4,14 +4,6 @@
 added. So their order is: smooth, measure, track, show, write, save.
 """
 
-from restoration.callbacks.blind import (
-    BlindRule,
-    BlockContrast,
-    Discrepancy,
-    MovingVariance,
-    NearestEstimate,
-    NearestReJPEG,
-)
 from restoration.callbacks.checkpoint import AtomicCheckpointIO, LastCheckpoint
 from restoration.callbacks.curves import Curves
 from restoration.callbacks.histograms import LogHistograms
@@ -20,6 +12,14 @@ from restoration.callbacks.keep import BestStep, KeepImage, LeastSURE
 from restoration.callbacks.progress import Progress
 from restoration.callbacks.quality import Quality
 from restoration.callbacks.result import ResultWriter
+from restoration.callbacks.rules import (
+    BlindRule,
+    BlockContrast,
+    Discrepancy,
+    MovingVariance,
+    NearestEstimate,
+    NearestReJPEG,
+)
 from restoration.callbacks.smoothing import OutputSmoothing
 
 __all__ = [

@@ -12,8 +12,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from restoration.callbacks.blind import BlindRule
 from restoration.callbacks.keep import KeepImage, check_rules
+from restoration.callbacks.rules import BlindRule
 from restoration.callbacks.smoothing import OutputSmoothing
 from restoration.callbacks.table import show
 from restoration.data import SingleImage, image_of

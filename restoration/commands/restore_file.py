@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from restoration.jpeg import pixels_of, read_jpeg, read_lossless
-from restoration.restoring import Restored, restore
+from restoration.pipeline import Restored, restore
 from restoration.support.durations import readable
 from restoration.support.figures import comparison
 from restoration.support.files import write_atomically

@@ -19,7 +19,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from restoration import restoring
+from restoration import pipeline as restoring
 from restoration.data import centre_crop
 from restoration.estimate import passes as estimate
 from restoration.estimate.passes import collaborative_restoration

@@ -17,8 +17,8 @@ import numpy as np
 from restoration.estimate.rejpeg import shifted_jpeg
 from restoration.jpeg import compress, read_lossless, to_tensor
 from restoration.metrics import scores
+from restoration.pipeline import restore_jpeg
 from restoration.presets import PRESETS
-from restoration.restoring import restore_jpeg
 from restoration.support.files import write_atomically
 
 sys.path.insert(0, str(Path(__file__).parent))
