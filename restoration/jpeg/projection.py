@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
-from restoration.jpeg.operator import JPEGOperator, block_dct, block_idct
+from restoration.jpeg.image import Quantised
+from restoration.jpeg.operator import block_dct, block_idct
 
 # Width of the cells, in quantisation steps, onto which results are projected: true coefficients
 # crowd in the middle of their cells. Of 0.2 to 1 the best on tuning photographs, at both qualities
@@ -15,13 +14,7 @@ SHRINK = 0.5
 EDGE_PASSES = 20  # where blocks reach beyond the image; each pass is a few per cent of a step
 
 
-def project(
-    image: Tensor,
-    coefficients: Sequence[Tensor],
-    tables: Sequence[Tensor],
-    sampling: tuple[tuple[int, int], ...],
-    shrink: float = SHRINK,
-) -> Tensor:
+def project(image: Tensor, file: Quantised, shrink: float = SHRINK) -> Tensor:
     """Move an image to the nearest one whose coefficients lie in the file's cells.
 
     QCS = {x : |(A x)_k / t_k - q_k| <= shrink / 2 for every coefficient k}. The distance is that of
@@ -32,9 +25,7 @@ def project(
 
     Args:
         image: (N, C, H, W), [0, 1].
-        coefficients: q, the file's, per component (rows, columns, 8, 8).
-        tables: t, per component (8, 8).
-        sampling: (vertical, horizontal) factors of each component.
+        file: its coefficients q and tables t.
         shrink: width of the cells in quantisation steps; 1 is the whole cell.
 
     Returns:
@@ -43,33 +34,26 @@ def project(
     Reference: Zakhor, Iterative procedures for reduction of blocking effects in transform image
     coding, IEEE TCSVT 1992; Kim, Park, Ko, Digital Signal Processing 13 (narrow QCS).
     """
-    operator = JPEGOperator.of(image, coefficients, sampling)
-    planes = operator.planes(image).clone()
-    return operator.image(project_planes(planes, operator, coefficients, tables, shrink))
+    planes = file.operator.planes(image).clone()
+    return file.operator.image(project_planes(planes, file, shrink))
 
 
 def project_planes(
-    planes: Tensor,
-    operator: JPEGOperator,
-    coefficients: Sequence[Tensor],
-    tables: Sequence[Tensor],
-    shrink: float,
-    edge_passes: int = EDGE_PASSES,
+    planes: Tensor, file: Quantised, shrink: float, edge_passes: int = EDGE_PASSES
 ) -> Tensor:
     """Project components in levels about 0, (N, C, H, W), in place; see ``project``.
 
     Args:
-        planes: ``operator.planes(image)``, overwritten.
-        operator: of the file.
-        coefficients: q, the file's, per component (rows, columns, 8, 8).
-        tables: t, per component (8, 8).
+        planes: ``file.operator.planes(image)``, overwritten.
+        file: its coefficients q and tables t.
         shrink: width of the cells in quantisation steps.
         edge_passes: alternations where blocks reach beyond the image; 1 will do inside a loop.
 
     Returns:
         ``planes``.
     """
-    for c, (q, table) in enumerate(zip(coefficients, tables, strict=True)):
+    operator = file.operator
+    for c, (q, table) in enumerate(zip(file.coefficients, file.tables, strict=True)):
         v, h = operator.ratio(c)
         rows, columns = operator.grids[c]
         whole = rows * 8 * v == operator.height and columns * 8 * h == operator.width

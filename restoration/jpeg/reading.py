@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import jpeglib
@@ -13,10 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from torch import Tensor
 
 from restoration.errors import RestorationError
 from restoration.jpeg.frame import check_frame
+from restoration.jpeg.image import UPRIGHT, CompressedImage, Quantised, pixels_of, to_image
 from restoration.jpeg.opening import open_image, read_bytes
 
 LOSSLESS = ("PNG", "TIFF", "BMP", "PPM", "GIF", "TGA")
@@ -27,79 +26,6 @@ DAMAGED_EXIF = (
     *(SyntaxError, struct.error, ValueError, KeyError, TypeError, AttributeError),
     *(OverflowError, OSError),
 )
-
-# The operations that turn stored pixels upright, by EXIF orientation (EXIF 2.32, section 4.6.4 A).
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-STORED = UPRIGHT | {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
-
-
-@dataclass(frozen=True)
-class CompressedImage:
-    """A decoded JPEG and what its file knows, all in the orientation in which it is stored.
-
-    Attributes:
-        pixels: as Pillow decodes them, uint8, (H, W, 3) RGB or (H, W, 1) grey.
-        coefficients: quantised DCT coefficients per component (Y, Cb, Cr), int16,
-            (rows, columns, 8, 8) in blocks; grids cover the image, rounded up to whole blocks.
-        tables: quantisation table of each component, (8, 8), by (vertical, horizontal) frequency.
-        sampling: (vertical, horizontal) sampling factors of each component.
-        icc: the ICC profile, or None.
-        exif: the EXIF block without its orientation, or None where there is none that can be read.
-        orientation: how the stored image is to be turned, 1 (upright) to 8 (EXIF).
-    """
-
-    pixels: NDArray[np.uint8]
-    coefficients: tuple[NDArray[np.int16], ...]
-    tables: tuple[NDArray[np.int32], ...]
-    sampling: tuple[tuple[int, int], ...]
-    icc: bytes | None = None
-    exif: bytes | None = None
-    orientation: int = 1
-
-    def upright(self, pixels: NDArray[np.uint8]) -> Image.Image:
-        """Turn an image in this file's stored orientation (H, W, C) upright."""
-        image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
-        turn = UPRIGHT.get(self.orientation)
-        return image if turn is None else image.transpose(turn)
-
-    def stored(self, upright: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Turn an upright image (H, W, C) into this file's stored orientation."""
-        turn = STORED.get(self.orientation)
-        if turn is None:
-            return upright
-        image = Image.fromarray(upright.squeeze(-1) if upright.shape[-1] == 1 else upright)
-        return pixels_of(image.transpose(turn))
-
-    def to_png(self, pixels: NDArray[np.uint8]) -> bytes:
-        """Encode an image of the stored orientation as an upright PNG with the profile and EXIF."""
-        file = io.BytesIO()
-        self.upright(pixels).save(file, format="PNG", icc_profile=self.icc, exif=self.exif)
-        return file.getvalue()
-
-
-def to_tensor(pixels: NDArray) -> Tensor:
-    """(H, W, C) uint8 -> (1, C, H, W) float32 in [0, 1]."""
-    return torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous().float() / 255
-
-
-def known(jpeg: CompressedImage) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Return what the file knows as float tensors: coefficients in steps, tables in levels."""
-    coefficients = tuple(torch.from_numpy(c).float() for c in jpeg.coefficients)
-    return coefficients, tuple(torch.from_numpy(t).float() for t in jpeg.tables)
-
-
-def pixels_of(image: Image.Image) -> NDArray[np.uint8]:
-    """Pillow image of mode L or RGB -> (H, W, 1) or (H, W, 3)."""
-    pixels = np.array(image)
-    return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
 def read_jpeg(path: str | Path) -> CompressedImage:
@@ -158,9 +84,7 @@ def compress(pixels: NDArray[np.uint8], quality: int) -> CompressedImage:
     if not 1 <= quality <= 100:
         raise RestorationError(f"the JPEG quality must lie within 1 to 100, not {quality}")
     file = io.BytesIO()
-    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(
-        file, format="JPEG", quality=quality
-    )
+    to_image(pixels).save(file, format="JPEG", quality=quality)
     data = file.getvalue()
     return parse(data, open_image(data, "the image"), "the image")
 
@@ -222,11 +146,16 @@ def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
         raise RestorationError(f"{name} has sampling factors {factors}, which are not supported")
     exif, orientation = read_exif(image.info.get("exif"))
     components = [jpeg.Y, jpeg.Cb, jpeg.Cr] if image.mode == "RGB" else [jpeg.Y]
-    return CompressedImage(
-        pixels=pixels_of(image),
-        coefficients=tuple(np.array(c) for c in components),
-        tables=tuple(jpeg.qt[i].astype(np.int32) for i in jpeg.quant_tbl_no),
+    quantised = Quantised(
+        image.height,
+        image.width,
+        coefficients=tuple(torch.from_numpy(np.array(c)).float() for c in components),
+        tables=tuple(torch.from_numpy(jpeg.qt[i].astype(np.float32)) for i in jpeg.quant_tbl_no),
         sampling=tuple(factors),
+    )
+    return CompressedImage(
+        pixels_of(image),
+        quantised,
         icc=image.info.get("icc_profile"),
         exif=exif,
         orientation=orientation,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from restoration.batch import Batch
 from restoration.errors import RestorationError
-from restoration.jpeg.operator import JPEGOperator
-from restoration.losses.base import Batch, Loss
+from restoration.losses.base import Loss
 
 
 def offsets(output: Tensor, batch: Batch) -> tuple[Tensor, ...]:
@@ -17,16 +17,14 @@ def offsets(output: Tensor, batch: Batch) -> tuple[Tensor, ...]:
 
     Args:
         output: (N, C, H, W) in [0, 1].
-        batch: the file's coefficients q, tables t and sampling.
+        batch: of its file the coefficients q and tables t.
 
     Returns:
         Per component (N, rows, columns, 8, 8).
     """
-    operator = JPEGOperator.of(output, batch.coefficients, batch.sampling)
-    encoded = operator.encode(output)
-    return tuple(
-        x / t - q for x, t, q in zip(encoded, batch.tables, batch.coefficients, strict=True)
-    )
+    file = batch.file
+    encoded = file.operator.encode(output)
+    return tuple(x / t - q for x, t, q in zip(encoded, file.tables, file.coefficients, strict=True))
 
 
 def mean_over_all(values: tuple[Tensor, ...]) -> Tensor:

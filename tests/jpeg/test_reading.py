@@ -17,6 +17,7 @@ from restoration.jpeg import (
     estimated_quality,
     read_jpeg,
     read_lossless,
+    to_png,
 )
 from restoration.jpeg.frame import check_frame
 
@@ -47,10 +48,12 @@ def upsample(plane: np.ndarray, ratio: np.ndarray) -> np.ndarray:
 def decode(jpeg: CompressedImage) -> np.ndarray:
     """Coefficients -> pixels: dequantise, inverse DCT, upsample, colour; rounded between stages."""
     H, W, _ = jpeg.pixels.shape
-    highest = np.max(jpeg.sampling, axis=0)
+    file = jpeg.quantised
+    highest = np.max(file.sampling, axis=0)
     planes = []
-    for blocks, table, factors in zip(jpeg.coefficients, jpeg.tables, jpeg.sampling, strict=True):
-        samples = idctn(blocks * table.astype(float), axes=(-2, -1), norm="ortho") + 128
+    for q, table, factors in zip(file.coefficients, file.tables, file.sampling, strict=True):
+        blocks = q.double().numpy()
+        samples = idctn(blocks * table.numpy(), axes=(-2, -1), norm="ortho") + 128
         rows, columns = blocks.shape[:2]
         plane = samples.transpose(0, 2, 1, 3).reshape(rows * 8, columns * 8)
         plane = np.rint(plane).clip(0, 255)
@@ -108,10 +111,11 @@ def test_compression_is_pillows(photo, tmp_path):
     jpeg = compress(photo, 10)
     with Image.open(path) as reference:
         np.testing.assert_array_equal(jpeg.pixels, np.array(reference))
-        for table, index in zip(jpeg.tables, (0, 1, 1), strict=True):
+        for table, index in zip(jpeg.quantised.tables, (0, 1, 1), strict=True):
             np.testing.assert_array_equal(table.ravel(), reference.quantization[index])
-    assert jpeg.sampling == ((2, 2), (1, 1), (1, 1))
-    for mine, read in zip(jpeg.coefficients, read_jpeg(path).coefficients, strict=True):
+    assert jpeg.quantised.sampling == ((2, 2), (1, 1), (1, 1))
+    pairs = zip(jpeg.quantised.coefficients, read_jpeg(path).quantised.coefficients, strict=True)
+    for mine, read in pairs:
         np.testing.assert_array_equal(mine, read)
 
 
@@ -127,7 +131,7 @@ def test_orientation_agrees_with_pillow(photo, tmp_path, orientation):
         expected = np.array(ImageOps.exif_transpose(reference))
     jpeg = read_jpeg(path)
 
-    png = Image.open(io.BytesIO(jpeg.to_png(jpeg.pixels)))
+    png = Image.open(io.BytesIO(to_png(jpeg.upright(jpeg.pixels))))
     np.testing.assert_array_equal(np.array(png), expected)
     np.testing.assert_array_equal(jpeg.stored(expected), jpeg.pixels)
     assert png.getexif().get(0x0112, 1) == 1
@@ -160,7 +164,7 @@ def test_profile_is_kept(photo, tmp_path):
     path = tmp_path / "image.jpg"
     path.write_bytes(encoded(photo, quality=10, icc_profile=profile))
     jpeg = read_jpeg(path)
-    assert Image.open(io.BytesIO(jpeg.to_png(jpeg.pixels))).info["icc_profile"] == profile
+    assert Image.open(io.BytesIO(to_png(jpeg.upright(jpeg.pixels)))).info["icc_profile"] == profile
 
 
 def bad_files(photo: np.ndarray) -> dict[str, tuple[bytes, str]]:
@@ -271,4 +275,4 @@ def test_huffman_frames_and_files_without_a_frame_pass(marker):
 
 @pytest.mark.parametrize("quality", [1, 5, 10, 25, 49, 50, 51, 75, 90, 95, 100])
 def test_the_quality_is_told_from_the_table(photo, quality):
-    assert estimated_quality(compress(photo, quality).tables[0]) == quality
+    assert estimated_quality(compress(photo, quality).quantised.tables[0]) == quality
