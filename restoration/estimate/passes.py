@@ -16,7 +16,7 @@ from restoration.estimate.collaborative import (
 )
 from restoration.estimate.total_variation import total_variation
 from restoration.jpeg.image import Quantised
-from restoration.jpeg.noise import patch_variances
+from restoration.jpeg.noise import in_cells, patch_variances
 from restoration.jpeg.operator import BLOCK
 from restoration.jpeg.projection import SHRINK, project_planes
 
@@ -82,8 +82,7 @@ def collaborative_restoration(
     """
     operator = file.operator
     variances = [
-        patch_variances(q, t, operator.ratio(c))
-        for c, (q, t) in enumerate(zip(file.coefficients, file.tables, strict=True))
+        patch_variances(*in_cells(file, c), operator.ratio(c)) for c in range(len(file.tables))
     ]
     planes = operator.planes(start)
     H, W = planes.shape[-2:]

@@ -31,17 +31,18 @@ STORED = UPRIGHT | {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
 class Quantised:
     """What a JPEG file knows of its original: of each DCT coefficient a cell, as tensors.
 
-    The original's coefficient c lies in [(q - 1/2) t, (q + 1/2) t].
+    The original's coefficient c lies in [(q - w/2) t, (q + w/2) t].
 
     Attributes:
         height: of the image, pixels.
         width: of the image, pixels.
-        coefficients: q per component (Y, Cb, Cr, or Y alone), integers held as floats, (rows,
-            columns, 8, 8) in blocks; grids cover the image, rounded up to whole blocks.
+        coefficients: q per component (Y, Cb, Cr, or Y alone), the middles of the cells in steps,
+            mostly integers; (rows, columns, 8, 8) in blocks, which cover the image.
         tables: t, the quantisation table of each component in levels, (8, 8), by (vertical,
             horizontal) frequency.
         sampling: (vertical, horizontal) sampling factors of each component as in the file;
             4:2:0 is ((2, 2), (1, 1), (1, 1)).
+        widths: w, of the cells in steps, per component as the coefficients or (8, 8); None for 1.
     """
 
     height: int
@@ -49,6 +50,7 @@ class Quantised:
     coefficients: tuple[Tensor, ...]
     tables: tuple[Tensor, ...]
     sampling: tuple[tuple[int, int], ...]
+    widths: tuple[Tensor, ...] | None = None
 
     @cached_property
     def operator(self) -> JPEGOperator:
@@ -65,7 +67,8 @@ class Quantised:
         """Move every tensor to a device, or turn it into another floating point type."""
         coefficients = tuple(q.to(place) for q in self.coefficients)
         tables = tuple(t.to(place) for t in self.tables)
-        return Quantised(self.height, self.width, coefficients, tables, self.sampling)
+        widths = None if self.widths is None else tuple(w.to(place) for w in self.widths)
+        return Quantised(self.height, self.width, coefficients, tables, self.sampling, widths)
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class CompressedImage:
         icc: the ICC profile, or None.
         exif: the EXIF block without its orientation, or None where there is none that can be read.
         orientation: how the stored image is to be turned, 1 (upright) to 8 (EXIF).
+        damage: what is missing of the picture, in a few words; None where it is whole.
     """
 
     pixels: NDArray[np.uint8]
@@ -85,6 +89,7 @@ class CompressedImage:
     icc: bytes | None = None
     exif: bytes | None = None
     orientation: int = 1
+    damage: str | None = None
 
     def upright(self, pixels: NDArray[np.uint8]) -> Image.Image:
         """Turn an image in this file's stored orientation (H, W, C) upright.

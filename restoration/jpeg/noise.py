@@ -53,6 +53,19 @@ def cell_variances(rates: Tensor) -> tuple[Tensor, Tensor]:
     return zero.to(rates), other.to(rates)
 
 
+def in_cells(file: Quantised, component: int) -> tuple[Tensor, Tensor]:
+    """Return a component's coefficients in cells, and the cells' widths in levels, (8, 8).
+
+    They are the coefficients in steps and the table but where cells are wider than steps; then the
+    mean width of each frequency is taken.
+    """
+    q, table = file.coefficients[component], file.tables[component]
+    if file.widths is None:
+        return q, table
+    width = file.widths[component].expand_as(q).mean((0, 1))
+    return q / width, table * width
+
+
 def frequency_variances(coefficients: Tensor, table: Tensor) -> Tensor:
     """Estimate the mean squared quantisation error of one component's coefficients, in levels^2.
 
@@ -143,7 +156,7 @@ def noise_sigma(file: Quantised, correction: float = 1.15) -> float:
             deviation of 1 dB leaves sigma uncertain by about 12 % an image.
     """
     variances = torch.stack(
-        [component_variance(q, t) for q, t in zip(file.coefficients, file.tables, strict=True)]
+        [component_variance(*in_cells(file, c)) for c in range(len(file.tables))]
     )
     if len(variances) == 3:
         to_rgb = constants(variances.dtype, variances.device)[1]

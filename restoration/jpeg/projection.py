@@ -17,16 +17,16 @@ EDGE_PASSES = 20  # where blocks reach beyond the image; each pass is a few per 
 def project(image: Tensor, file: Quantised, shrink: float = SHRINK) -> Tensor:
     """Move an image to the nearest one whose coefficients lie in the file's cells.
 
-    QCS = {x : |(A x)_k / t_k - q_k| <= shrink / 2 for every coefficient k}. The distance is that of
-    YCbCr, in which the components' sets are independent: each is an orthogonal projection, by DCT,
-    clipping and inverse DCT; of a subsampled component every image sample under a mean moves alike,
-    since averaging has orthogonal rows. Blocks that reach beyond the image repeat its edge; they
-    are projected alternately onto their cells and onto blocks with repeated edges.
+    QCS = {x : |(A x)_k / t_k - q_k| <= shrink w_k / 2 for every coefficient k}. The distance is
+    that of YCbCr, in which the components' sets are independent: each is an orthogonal projection,
+    by DCT, clipping and inverse DCT; of a subsampled component every image sample under a mean
+    moves alike, since averaging has orthogonal rows. Blocks that reach beyond the image repeat its
+    edge; they are projected alternately onto their cells and onto blocks with repeated edges.
 
     Args:
         image: (N, C, H, W), [0, 1].
-        file: its coefficients q and tables t.
-        shrink: width of the cells in quantisation steps; 1 is the whole cell.
+        file: its coefficients q, tables t and widths w of the cells.
+        shrink: part of the cells' width; 1 is the whole cell.
 
     Returns:
         (N, C, H, W); not clamped to [0, 1].
@@ -45,8 +45,8 @@ def project_planes(
 
     Args:
         planes: ``file.operator.planes(image)``, overwritten.
-        file: its coefficients q and tables t.
-        shrink: width of the cells in quantisation steps.
+        file: see ``project``.
+        shrink: part of the cells' width.
         edge_passes: alternations where blocks reach beyond the image; 1 will do inside a loop.
 
     Returns:
@@ -57,7 +57,8 @@ def project_planes(
         v, h = operator.ratio(c)
         rows, columns = operator.grids[c]
         whole = rows * 8 * v == operator.height and columns * 8 * h == operator.width
-        low, high = (q - shrink / 2) * table, (q + shrink / 2) * table
+        half = shrink / 2 if file.widths is None else shrink / 2 * file.widths[c]
+        low, high = (q - half) * table, (q + half) * table
         for _ in range(1 if whole else edge_passes):
             current = block_dct(operator.downsample(planes[:, c], c))
             change = block_idct(current.clamp(low, high).sub_(current))

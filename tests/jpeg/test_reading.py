@@ -1,6 +1,8 @@
 """Reading JPEG files, against Pillow's decoder and an own one after ITU-T T.81 and JFIF."""
 
 import io
+import os
+import re
 import struct
 import zlib
 from unittest.mock import Mock
@@ -167,6 +169,16 @@ def test_profile_is_kept(photo, tmp_path):
     assert Image.open(io.BytesIO(to_png(jpeg.upright(jpeg.pixels)))).info["icc_profile"] == profile
 
 
+def with_zero_in_table(data: bytes) -> bytes:
+    table = data.index(b"\xff\xdb") + 5
+    return data[:table] + b"\0" + data[table + 1 :]
+
+
+def claiming(data: bytes, height: int, width: int) -> bytes:
+    frame = data.index(b"\xff\xc0") + 5
+    return data[:frame] + struct.pack(">HH", height, width) + data[frame + 4 :]
+
+
 def bad_files(photo: np.ndarray) -> dict[str, tuple[bytes, str]]:
     good = encoded(photo, quality=10)
     png = io.BytesIO()
@@ -176,7 +188,9 @@ def bad_files(photo: np.ndarray) -> dict[str, tuple[bytes, str]]:
     return {
         "empty": (b"", "is empty"),
         "text": (b"hello", "not an image"),
-        "truncated": (good[: len(good) // 2], "damaged"),
+        "nothing left": (good[: good.index(b"\xff\xda") + 14], "nothing of the picture is left"),
+        "zero in a table": (with_zero_in_table(good), "table holds a zero"),
+        "bomb": (claiming(good, 13_000, 13_000), "claims 13000 x 13000 pixels in"),
         "header only": (good[:20], "not an image|damaged"),
         "png": (png.getvalue(), "is a PNG, not a JPEG"),
         "cmyk": (cmyk.getvalue(), "CMYK"),
@@ -187,7 +201,10 @@ def bad_files(photo: np.ndarray) -> dict[str, tuple[bytes, str]]:
 
 @pytest.mark.parametrize(
     "kind",
-    ["empty", "text", "truncated", "header only", "png", "cmyk", "one pixel", "rgb"],
+    [
+        *("empty", "text", "nothing left", "header only", "png", "cmyk", "one pixel", "rgb"),
+        *("zero in a table", "bomb"),
+    ],
 )
 def test_bad_jpegs_are_refused_in_one_line(photo, tmp_path, kind):
     content, message = bad_files(photo)[kind]
@@ -197,6 +214,73 @@ def test_bad_jpegs_are_refused_in_one_line(photo, tmp_path, kind):
         read_jpeg(path)
     assert "\n" not in str(error.value)
     assert "bad.jpg" in str(error.value)
+
+
+def cut(data: bytes, share: float) -> bytes:
+    return data[: int(len(data) * share)]
+
+
+def zeroed(data: bytes, share: float) -> bytes:
+    at = int(len(data) * share)
+    return data[:at] + bytes(200) + data[at + 200 :]
+
+
+@pytest.mark.parametrize(
+    ("change", "damage", "lines"),
+    [
+        (lambda d: d[:-2], None, 192),  # no end marker
+        (lambda d: b"\r\nheader:" + d, None, 192),
+        (lambda d: d[:-2] + b"\0\0\0\x18ftypmp42" + bytes(range(1, 255)) * 9, None, 192),
+        (lambda d: cut(d, 0.6), r"cut short: nothing is left below line (\d+)", 64),
+        (lambda d: cut(d, 0.98), r"cut short: nothing is left below line (\d+)", 160),
+        (lambda d: zeroed(d, 0.5), r"damaged from about line (\d+) on", 48),
+    ],
+)
+def test_what_is_left_of_a_damaged_file_is_read(photo, tmp_path, capfd, change, damage, lines):
+    good = encoded(photo, quality=40)
+    (tmp_path / "good.jpg").write_bytes(good)
+    (tmp_path / "bad.jpg").write_bytes(change(good))
+    whole, read = read_jpeg(tmp_path / "good.jpg"), read_jpeg(tmp_path / "bad.jpg")
+    np.testing.assert_array_equal(read.pixels[:lines], whole.pixels[:lines])
+    assert capfd.readouterr().err == ""  # libjpeg's own complaints name no file
+    if damage is None:
+        assert read.damage is None
+        np.testing.assert_array_equal(
+            read.quantised.coefficients[0], whole.quantised.coefficients[0]
+        )
+        return
+    found = int(re.fullmatch(damage, read.damage)[1])
+    assert lines <= found < 192
+    assert (read.pixels[found + 16 :] != whole.pixels[found + 16 :]).any((1, 2)).all()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.6, 0.9, 0.99])
+def test_the_cells_of_a_cut_progressive_file_hold_what_was_cut(photo, tmp_path, share):
+    good = encoded(photo, quality=40, progressive=True)
+    (tmp_path / "good.jpg").write_bytes(good)
+    (tmp_path / "bad.jpg").write_bytes(cut(good, share))
+    whole, read = (read_jpeg(tmp_path / f"{n}.jpg").quantised for n in ("good", "bad"))
+    assert read_jpeg(tmp_path / "bad.jpg").damage.startswith("damaged or cut short")
+    widths = []
+    for true, middle, width in zip(whole.coefficients, read.coefficients, read.widths, strict=True):
+        outside = ((true - middle).abs() > width / 2).any(-1).any(-1)
+        assert outside.sum() <= 1  # the block in which the file was cut is made up
+        widths.append(width.max().item())
+    assert max(widths) > 1
+    assert whole.widths is None
+
+
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(RestorationError, match="no regular file"):
+        read_jpeg(tmp_path / "a.jpg")
+
+
+def test_the_largest_image_can_be_chosen(photo, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(encoded(photo))
+    with pytest.raises(RestorationError, match=r"too large: 192 x 192 pixels.*--max-pixels"):
+        read_jpeg(tmp_path / "a.jpg", most=192 * 192 - 1)
+    assert read_jpeg(tmp_path / "a.jpg", most=192 * 192).pixels.shape == (192, 192, 3)
 
 
 def test_missing_files_and_folders_are_refused(tmp_path):
