@@ -114,10 +114,8 @@ def checked(content: Config, path: str) -> Grid:
             raise RestorationError(f"{path}: unknown key {key}{hint}")
         if value == [] or (value is None and key != "reading"):
             raise RestorationError(f"{path}: {key} must not be empty")
-    missing = [
-        f.name for f in fields(Grid) if f.default_factory is MISSING and f.default is MISSING
-    ]
-    if missing := sorted(set(missing) - content.keys()):
+    needed = {f.name for f in fields(Grid) if f.default_factory is f.default}  # both are missing
+    if missing := sorted(needed - content.keys()):
         raise RestorationError(f"{path}: missing {', '.join(missing)}")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Grid)
