@@ -15,7 +15,12 @@ from torch import Tensor
 from restoration.errors import RestorationError
 from restoration.estimate.passes import quick_estimate
 from restoration.internal_learning.copies import SMALLEST, copies_of, training_copies
-from restoration.internal_learning.ensemble import Member, Workers, application_units
+from restoration.internal_learning.ensemble import (
+    Member,
+    application_units,
+    network_pool,
+    optimise,
+)
 from restoration.jpeg import (
     CompressedImage,
     estimated_quality,
@@ -156,7 +161,7 @@ def restore_jpeg(
 
     if not rounds:
         return project(first(jpeg), *known(jpeg), jpeg.sampling).clamp_(0, 1)
-    with Workers(preset.networks, device) as workers:
+    with network_pool(preset.networks, device) as pool:
         estimate = image = first(jpeg)
         corrections: list[Tensor] = []
         for _ in range(rounds):
@@ -174,7 +179,7 @@ def restore_jpeg(
                 )
                 for seed in seeds
             ]
-            corrections += [torch.from_numpy(x) for x in workers.optimise(members, done)]
+            corrections += [torch.from_numpy(x) for x in optimise(pool, members, done)]
             image = estimate + torch.stack(corrections).mean(0)
             image = project(image, *known(jpeg), jpeg.sampling, CORRECTED_SHRINK).clamp_(0, 1)
     return image
