@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from restoration.errors import RestorationError
+from restoration.run_folder import RESULT
 from restoration.support.files import find
 
 Config = dict[str, Any]
@@ -68,7 +69,7 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether the result is there; it is written last."""
-        return (self.folder / "result.json").exists()
+        return (self.folder / RESULT).exists()
 
 
 def read_grid(path: str, settings: list[str]) -> Grid:

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from restoration.experiments.engines.running import FAILED, Outcome
+from restoration.experiments.engines.running import Outcome
 from restoration.experiments.grid import Run
+from restoration.run_folder import FAILED
 from restoration.support.files import write_atomically
 from restoration.support.progress import Display
 
