@@ -106,13 +106,14 @@ class DeepImagePrior(LightningModule):
         checkpoint["channels"] = self.channels
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the generator's state, which ``on_fit_start`` applies; or, without a trainer, build
-        the network of the checkpoint's image.
+        """Take the generator's state, which ``on_fit_start`` applies.
+
+        Without a trainer, as in ``load_from_checkpoint``, the network is built instead.
 
         Raises:
             RestorationError: the checkpoint is that of another image than the trainer's.
         """
-        if self._trainer is None:  # ``load_from_checkpoint``
+        if self._trainer is None:
             self.net = self.make_net(*checkpoint["channels"])
             return
         if checkpoint["image"] != self.image_sum():

@@ -16,6 +16,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from restoration.errors import RestorationError
+from restoration.run_folder import RESULT
 from restoration.support.files import find, safe_name
 
 Config = dict[str, Any]
@@ -72,7 +73,7 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether the result is there; it is written last."""
-        return (self.folder / "result.json").exists()
+        return (self.folder / RESULT).exists()
 
 
 def read_grid(path: str, settings: list[str]) -> Grid:

@@ -1,0 +1,93 @@
+"""How far work is and how long it will take, in words and as a bar."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+FIRST_LINE = 5.0  # seconds of work after which the time left is told
+LINE_EVERY = 30.0  # seconds between two lines where there is no terminal to draw a bar on
+
+
+class Display(AbstractContextManager["Display"]):
+    """Progress on stderr, with the time left: a bar on a terminal, else a line now and then.
+
+    Args:
+        text: Tells what goes on; called at each drawing only.
+        left: Tells the seconds left; by default they are in proportion to the units left.
+        refresh: Seconds between two drawings of the bar, at least.
+    """
+
+    def __init__(
+        self,
+        text: Callable[[], str],
+        left: Callable[[], float | None] | None = None,
+        refresh: float = 0.0,
+    ) -> None:
+        self.text = text
+        self.left = left
+        self.done = self.before = 0
+        self.began: float | None = None
+        self.due = 0.0
+        console = Console(stderr=True)
+        self.bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.percentage:.0f} % {task.fields[left]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.interval = LINE_EVERY if self.bar.disable else refresh
+        self.task = self.bar.add_task(text(), total=None, left="")
+
+    def __enter__(self) -> Display:
+        """Draw the bar."""
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bar away; the terminal's cursor comes back."""
+        self.bar.stop()
+
+    def advance(self, units: int, total: int | None) -> None:
+        """Count units of work, of ``total`` in all, and draw when it is time to."""
+        self.update(self.done + units, total)
+
+    def update(self, done: int, total: int | None) -> None:
+        """Take in how many units of work are done, of ``total`` in all; draw when it is time to."""
+        self.done, now = done, time.monotonic()
+        if self.began is None:  # the clock starts after what comes before the first unit
+            self.began, self.before = now, done
+            if self.bar.disable:
+                self.due = now + FIRST_LINE
+        if now < self.due:
+            return
+        self.due = now + self.interval
+        if self.left is not None:
+            seconds = self.left()
+        elif total is not None and done > self.before:
+            seconds = (now - self.began) / (done - self.before) * (total - done)
+        else:
+            seconds = None
+        left = "" if seconds is None else f"about {readable(seconds)} left"
+        if self.bar.disable:
+            print(", ".join(filter(None, [self.text(), left])), file=sys.stderr, flush=True)
+        else:
+            self.bar.update(
+                self.task, description=self.text(), completed=done, total=total, left=left
+            )
+
+
+def readable(seconds: float) -> str:
+    """Tell a duration as a person would."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
