@@ -30,6 +30,7 @@ from restoration.jpeg import (
     to_pixels,
     to_tensor,
 )
+from restoration.jpeg.opening import MOST_PIXELS
 from restoration.jpeg.projection import project
 from restoration.metrics import Scores, scores
 from restoration.presets import PRESETS, Preset
@@ -59,6 +60,7 @@ class Report:
         seconds: from reading to the restored pixels.
         jpeg: how far the JPEG is from the truth, where that was given.
         restored: how far the result is from the truth, where that was given.
+        damage: what is missing of the picture, in a few words; None where it is whole.
     """
 
     size: tuple[int, int]
@@ -68,6 +70,7 @@ class Report:
     seconds: float
     jpeg: Scores | None = None
     restored: Scores | None = None
+    damage: str | None = None
 
 
 class Restored(NamedTuple):
@@ -85,6 +88,8 @@ def restore(
     truth: str | Path | None = None,
     tile: int | None = None,
     advance: Advance | None = None,
+    max_pixels: int = MOST_PIXELS,
+    strict: bool = False,
 ) -> Restored:
     """Restore a JPEG file.
 
@@ -98,30 +103,65 @@ def restore(
             image at once. It bounds the memory and does not change the result.
         advance: called now and then with the units of work done since, and those in all: a unit is
             a pass of the first estimate over a pixel, or as much of an optimiser step.
+        max_pixels: of the largest image that is taken.
+        strict: refuse pictures that are damaged, which are restored as far as they are whole.
 
     Returns:
         The image, upright, and the report. ``image.save(path, icc_profile=..., exif=...)`` writes
         it; its ``info`` holds the JPEG's profile and EXIF.
 
     Raises:
-        RestorationError: the file, the truth or an option cannot be used.
+        RestorationError: the file, the truth or an option cannot be used, or the memory does not
+            suffice.
+    """
+    began = time.monotonic()
+    jpeg = read_jpeg(path, max_pixels, strict)
+    clean = None if truth is None else to_tensor(read_truth(truth, jpeg))
+    return restore_read(jpeg, preset, seed, device, clean, tile, advance, began)
+
+
+def restore_read(
+    jpeg: CompressedImage,
+    preset: str,
+    seed: int,
+    device: str,
+    truth: Tensor | None,
+    tile: int | None,
+    advance: Advance | None,
+    began: float,
+) -> Restored:
+    """Restore a JPEG that has been read, and report on it; see ``restore``.
+
+    Args:
+        jpeg: the file.
+        preset: see ``restore``, as those not named here.
+        seed: see ``restore``.
+        device: see ``restore``.
+        truth: the original, (1, C, H, W) in [0, 1], as the JPEG is stored.
+        tile: see ``restore``.
+        advance: see ``restore``.
+        began: ``time.monotonic()`` at the start of the work.
     """
     if preset not in PRESETS:
         raise RestorationError(f"no preset {preset!r}; there are {', '.join(PRESETS)}")
-    began = time.monotonic()
-    jpeg = read_jpeg(path)
-    clean = None if truth is None else to_tensor(read_truth(truth, jpeg))
-    image = restore_jpeg(jpeg, PRESETS[preset], seed, device, tile, advance)
+    try:
+        image = restore_jpeg(jpeg, PRESETS[preset], seed, device, tile, advance)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise RestorationError(
+            "the memory does not suffice; close other programs, or give a smaller --tile"
+        ) from error
     upright = jpeg.upright(to_pixels(image))
-    seconds = time.monotonic() - began
     report = Report(
         size=upright.size,
         quality=estimated_quality(jpeg.quantised.tables[0]),
         preset=preset,
         seed=seed,
-        seconds=round(seconds, 2),
-        jpeg=None if clean is None else scores(to_tensor(jpeg.pixels), clean),
-        restored=None if clean is None else scores(image, clean),
+        seconds=round(time.monotonic() - began, 2),
+        jpeg=None if truth is None else scores(to_tensor(jpeg.pixels), truth),
+        restored=None if truth is None else scores(image, truth),
+        damage=jpeg.damage,
     )
     return Restored(upright, report)
 

@@ -41,12 +41,13 @@ def zigzag() -> NDArray[np.int64]:
 ZIGZAG = zigzag()
 
 
-def read_jpeg(path: str | Path, most: int = MOST_PIXELS) -> CompressedImage:
+def read_jpeg(path: str | Path, most: int = MOST_PIXELS, strict: bool = False) -> CompressedImage:
     """Read a JPEG file, as far as it is whole.
 
     Args:
         path: of the file.
         most: pixels of the largest image that is read.
+        strict: refuse pictures of which something is missing.
 
     Raises:
         RestorationError: the file is missing, unreadable, not a JPEG, damaged beyond reading,
@@ -66,7 +67,10 @@ def read_jpeg(path: str | Path, most: int = MOST_PIXELS) -> CompressedImage:
             f"{path} is a {image.format}, not a JPEG: how it was quantised is unknown "
             "(to experiment, compress a lossless image: restoration fit --data.quality 10)"
         )
-    return parse(data, image, path)
+    jpeg = parse(data, image, path)
+    if strict and jpeg.damage:
+        raise RestorationError(f"{path}: the picture is {jpeg.damage}")
+    return jpeg
 
 
 def read_lossless(path: str | Path) -> NDArray[np.uint8]:

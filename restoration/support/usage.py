@@ -18,6 +18,13 @@ def plain(message: str, options: Iterable[str]) -> str:
     return line
 
 
+def seed(text: str) -> int:
+    """Read a seed; every generator takes those of 32 bits."""
+    if not (text.isdecimal() and int(text) < 2**32):
+        raise argparse.ArgumentTypeError(f"{text} is no seed: give 0 to {2**32 - 1}")
+    return int(text)
+
+
 class Parser(argparse.ArgumentParser):
     """Report wrong usage in one line; options cannot be abbreviated."""
 

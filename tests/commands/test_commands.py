@@ -11,8 +11,8 @@ from PIL import Image
 
 from restoration.cli import check_trainer, with_shipped_configs
 from restoration.commands.report import parser
-from restoration.commands.restore import Job, find_inputs, plan
 from restoration.commands.restore_file import png
+from restoration.commands.restore_plan import Job, find_inputs, plan
 from restoration.errors import RestorationError, UsageError
 from restoration.experiments.report.plots import drawn, mean_curve, pyplot
 from restoration.experiments.results import Configuration, Record
