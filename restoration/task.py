@@ -16,7 +16,7 @@ from restoration.batch import Batch
 from restoration.data import image_of
 from restoration.errors import RestorationError
 from restoration.losses import Loss
-from restoration.networks.fast.cuda_graph import recorded
+from restoration.networks import fast
 from restoration.support.generators import own_generator
 
 # (channels of the network's input, channels of the image) -> network with an output in [0, 1]
@@ -92,7 +92,8 @@ class DeepImagePrior(LightningModule):
                     "a CUDA graph is for losses that evaluate the network once, and for precision "
                     "32-true; leave --model.cuda_graph out"
                 )
-            self.net = recorded(self.net, image_of(self.trainer).batch.z.to(self.device))
+            z = image_of(self.trainer).batch.z.to(self.device)
+            self.net = fast.cuda_graph.record(self.net, z)
 
     def on_fit_end(self) -> None:
         """Leave the process as it was."""
