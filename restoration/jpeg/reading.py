@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,10 +143,12 @@ def read_exif(block: bytes | None) -> tuple[bytes | None, int]:
         return None, 1
     exif, orientation = Image.Exif(), 1
     try:
-        exif.load(block)
-        found = exif.pop(ORIENTATION, 1)
-        orientation = found if found in UPRIGHT else 1
-        return exif.tobytes(), orientation
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damaged metadata is no news
+            exif.load(block)
+            found = exif.pop(ORIENTATION, 1)
+            orientation = found if found in UPRIGHT else 1
+            return exif.tobytes(), orientation
     except DAMAGED_EXIF:  # tags of a wrong type; the orientation may be known
         return None, orientation
 
@@ -158,7 +161,7 @@ def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
         )
     try:
         jpeg, complained = read_coefficients(data)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise RestorationError(f"{name}: its DCT coefficients cannot be read ({error})") from error
     space = jpeg.jpeg_color_space.name.removeprefix("JCS_")
     if space not in ("YCbCr", "GRAYSCALE"):
