@@ -117,11 +117,12 @@ def restore(
     began = time.monotonic()
     jpeg = read_jpeg(path, max_pixels, strict)
     clean = None if truth is None else to_tensor(read_truth(truth, jpeg))
-    return restore_read(jpeg, preset, seed, device, clean, tile, advance, began)
+    return restore_read(jpeg, path, preset, seed, device, clean, tile, advance, began)
 
 
 def restore_read(
     jpeg: CompressedImage,
+    name: str | Path,
     preset: str,
     seed: int,
     device: str,
@@ -134,6 +135,7 @@ def restore_read(
 
     Args:
         jpeg: the file.
+        name: of the file, for errors.
         preset: see ``restore``, as those not named here.
         seed: see ``restore``.
         device: see ``restore``.
@@ -150,7 +152,7 @@ def restore_read(
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
         raise RestorationError(
-            "the memory does not suffice; close other programs, or give a smaller --tile"
+            f"{name}: the memory does not suffice; close other programs, or give a smaller --tile"
         ) from error
     upright = jpeg.upright(to_pixels(image))
     report = Report(

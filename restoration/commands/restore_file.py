@@ -30,6 +30,7 @@ def restore_file(
     with Display(lambda: count + source.name) as display:
         image, report = restore_read(
             jpeg,
+            source,
             options.preset,
             options.seed,
             options.device,

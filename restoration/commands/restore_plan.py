@@ -42,14 +42,14 @@ def find_inputs(inputs: Sequence[str]) -> list[tuple[Path, bool]]:
     for text in inputs:
         path = Path(text)
         try:
-            if path.is_dir():
+            if os.path.isdir(path):
                 files = sorted(
                     p
                     for p in path.iterdir()
                     # macOS leaves ._photo.jpg beside photo.jpg: attributes, no picture
                     if p.suffix.lower() in SUFFIXES and not p.name.startswith("._")
                 )
-            elif not path.exists() and glob.has_magic(text):
+            elif not os.path.exists(path) and glob.has_magic(text):
                 some = map(Path, glob.glob(text, recursive=True))
                 files = sorted(p for p in some if p.is_file())
             else:

@@ -96,7 +96,7 @@ def test_one_file_does_not_end_the_others(capsys, monkeypatch):
 
     monkeypatch.setattr(pipeline, "restore_jpeg", first_runs_out)
     os.mkfifo("c.jpg")
-    long = "x" * 250 + ".jpg"
+    long = "x" * 300 + ".jpg"
     assert main([*FAST, "photo.jpg", "b.jpg", "c.jpg", long]) == 1
     errors = capsys.readouterr().err
     assert "photo.jpg: the memory does not suffice" in errors
@@ -111,13 +111,14 @@ def test_one_file_does_not_end_the_others(capsys, monkeypatch):
         (["--seed", "1" + "0" * 30], 2, "is no seed: give 0 to"),
         (["--seed", "-1"], 2, "seed"),
         (["--max-pixels", "100"], 1, "too large: 48 x 48 pixels"),
-        (["-o", "folder.png"], 1, "folder.png is a folder"),
+        ([], 1, "photo.restored.png is a folder"),
     ],
 )
 def test_what_would_fail_late_fails_early(arguments, code, said, capsys):
-    Path("folder.png").mkdir()
+    Path("photo.restored.png").mkdir()
+    output = [] if said.endswith("folder") else ["-o", "o.png"]
     try:
-        result = main([*FAST, "photo.jpg", *arguments])
+        result = main([*FAST, "photo.jpg", *output, *arguments])
     except SystemExit as stop:
         result = stop.code
     assert result == code
