@@ -1,0 +1,257 @@
+"""Recover the earlier JPEG that a picture was made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from restoration.history.detection import ROUNDING, ROUNDING_CONSTANT
+from restoration.jpeg import CompressedImage, known, to_tensor
+from restoration.jpeg.noise import frequency_variances, laplacian_rates, leakage
+from restoration.jpeg.operator import BLOCK, JPEGOperator, block_dct, block_idct
+from restoration.jpeg.recompression import block_grids
+from restoration.metrics import to_8bit, to_pixels
+
+SMOOTH = 1e-2  # weight of differences in the least squares for subsampled components
+ROUNDS = 3
+
+
+def interpolation(samples: int, ratio: int) -> Tensor:
+    """Tell how libjpeg interpolates samples along an axis, (ratio samples, samples).
+
+    A pixel takes 3/4 of the nearer and 1/4 of the further sample; beyond the ends they are
+    repeated.
+    """
+    if ratio == 1:
+        return torch.eye(samples)
+    near = torch.arange(samples * ratio) // ratio
+    result = torch.zeros(samples * ratio, samples)
+    pixels = torch.arange(samples * ratio)
+    if ratio > 2:
+        result[pixels, near] = 1
+        return result
+    far = (near + torch.where(pixels % 2 == 0, -1, 1)).clamp(0, samples - 1)
+    result[pixels, near] += 0.75
+    result[pixels, far] += 0.25
+    return result
+
+
+def averaging(pixels: int, ratio: int, samples: int) -> Tensor:
+    """Tell how an encoder averages pixels along an axis, edges repeated: (samples, pixels)."""
+    result = torch.zeros(samples, pixels)
+    for i in range(ratio):
+        rows = torch.arange(samples)
+        result[rows, (rows * ratio + i).clamp(max=pixels - 1)] += 1 / ratio
+    return result
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What became of the earlier samples of a component along one axis.
+
+    Attributes:
+        forward: earlier samples to samples at hand, (own, earlier).
+        back: regularised inverse, (earlier, own); what was cropped away continues smoothly.
+    """
+
+    forward: Tensor
+    back: Tensor
+
+    @classmethod
+    def of(cls, pixels: int, before: int, total: int, earlier: int, own: int) -> Axis:
+        """Chain interpolation, cropping and averaging.
+
+        Args:
+            pixels: of the picture at hand.
+            before: pixels that were cropped away in front of it.
+            total: pixels of the earlier picture, padded to whole coding units.
+            earlier: its pixels per sample.
+            own: the same of the file at hand.
+        """
+        up = interpolation(total // earlier, earlier)[before : before + pixels]
+        forward = averaging(pixels, own, -(-pixels // own)) @ up
+        smooth = SMOOTH if max(earlier, own) > 1 else 1e-6
+        difference = torch.eye(total // earlier).diff(dim=0)
+        normal = forward.T @ forward + smooth * difference.T @ difference
+        return cls(forward, torch.linalg.solve(normal.double(), forward.T.double()).float())
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the coding units of an earlier file lie, and how its colours were sampled.
+
+    Attributes:
+        corner: (row, column) of the first corner of a coding unit in the picture at hand.
+        sampling: (vertical, horizontal) factors of each component.
+    """
+
+    corner: tuple[int, int]
+    sampling: tuple[tuple[int, int], ...]
+
+    @property
+    def unit(self) -> tuple[int, int]:
+        """Pixels of a coding unit, (vertical, horizontal)."""
+        V, H = (max(factors) for factors in zip(*self.sampling, strict=True))
+        return V * BLOCK, H * BLOCK
+
+    @property
+    def before(self) -> tuple[int, int]:
+        """Rows and columns that complete the first coding units."""
+        return (-self.corner[0]) % self.unit[0], (-self.corner[1]) % self.unit[1]
+
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """Tell the size that holds a picture of some size in whole coding units."""
+        rows, columns = (
+            -(-(before + size) // unit) * unit
+            for before, size, unit in zip(self.before, (height, width), self.unit, strict=True)
+        )
+        return rows, columns
+
+    def ratio(self, component: int) -> tuple[int, int]:
+        """Pixels per sample of a component, (vertical, horizontal)."""
+        v, h = self.sampling[component]
+        return self.unit[0] // BLOCK // v, self.unit[1] // BLOCK // h
+
+
+class Evident(NamedTuple):
+    """One component of the picture at hand.
+
+    Attributes:
+        samples: (rows, columns), levels about 0.
+        ratio: pixels per sample, (vertical, horizontal).
+        error: of the samples' own quantisation, by frequency, (8, 8), levels^2.
+    """
+
+    samples: Tensor
+    ratio: tuple[int, int]
+    error: Tensor
+
+
+def components_of(pixels: NDArray[np.uint8], own: CompressedImage | None) -> list[Evident]:
+    """Take the components of pixels (H, W, C), or of the file that they come from."""
+    H, W, C = pixels.shape
+    if own is None:
+        operator = JPEGOperator(H, W, ((1, 1),) * C, block_grids(H, W, ((1, 1),) * C))
+        planes = operator.planes(to_tensor(pixels))[0]
+        return [Evident(plane, (1, 1), torch.zeros(BLOCK, BLOCK)) for plane in planes]
+    operator = JPEGOperator.of_file(own)
+    result = []
+    for c, (q, table) in enumerate(zip(*known(own), strict=True)):
+        v, h = operator.ratio(c)
+        samples = block_idct((q * table)[None])[0, : -(-H // v), : -(-W // h)]
+        result.append(Evident(samples, (v, h), frequency_variances(q, table)))
+    return result
+
+
+def deviation(component: Evident, grid: Grid, index: int) -> Tensor:
+    """Expect the deviation of an earlier file's coefficients, (8, 8), levels."""
+    rounding = torch.full((BLOCK, BLOCK), ROUNDING)
+    rounding[0, 0] = ROUNDING_CONSTANT
+    ratio = grid.ratio(index)
+    if component.ratio == ratio:
+        shift = [corner // r % BLOCK for corner, r in zip(grid.corner, ratio, strict=True)]
+        spread = leakage(1).to(component.error)
+        moved = torch.einsum(
+            "ui,vj,ij->uv", spread[shift[0]], spread[shift[1]], component.error
+        )
+        if shift == [0, 0]:
+            moved = component.error
+    else:
+        moved = component.error.mean().expand(BLOCK, BLOCK)
+    return (moved + rounding).sqrt()
+
+
+def most_likely(coefficients: Tensor, table: Tensor, sigma: Tensor, rates: Tensor) -> Tensor:
+    """Quantise coefficients that a later compression has moved: maximum a posteriori.
+
+    q maximises ln P(q) - (c - q t)^2 / (2 s^2), P a Laplacian of rate a in steps: with v = s^2/t^2,
+    the bounds between k and k + 1 move outwards by a v, that of 0 and 1 by v ln(P(0) / P(1)).
+
+    Args:
+        coefficients: c, (rows, columns, 8, 8), levels.
+        table: t, (8, 8), levels.
+        sigma: s, (8, 8), levels.
+        rates: a, (8, 8).
+    """
+    a = rates.clamp(1e-3, 20.0).float()
+    v = (sigma / table).square()
+    size = coefficients.abs() / table
+    first = 0.5 + v * (-torch.expm1(-a / 2)).log() + v * (a / 2 - (-torch.expm1(-a) / 2).log())
+    q = (size - a * v + 0.5).floor().clamp(min=1) * (size > first)
+    q[..., 0, 0] = size[..., 0, 0].round()
+    return q * coefficients.sign()
+
+
+@torch.no_grad()
+def earlier_file(
+    pixels: NDArray[np.uint8],
+    own: CompressedImage | None,
+    grid: Grid,
+    tables: Sequence[NDArray[np.int32]],
+) -> CompressedImage:
+    """Recover the earlier file from the picture that was cut out of it.
+
+    Its samples are estimated by least squares through interpolation, cropping and averaging, and
+    quantised anew. What the file so found lacks of the picture at hand, decoded and encoded as that
+    one, is sent back in the same way, a few times: this undoes clipping, rounding, and the guess
+    for what was cropped away of the blocks at the borders.
+
+    Args:
+        pixels: at hand, (H, W, C).
+        own: the file that they come from, if it is a JPEG.
+        grid: of the earlier file.
+        tables: its quantisation tables, per component (8, 8).
+
+    Returns:
+        The earlier file, padded to whole coding units.
+    """
+    H, W, C = pixels.shape
+    height, width = grid.padded(H, W)
+    top, left = grid.before
+    parts = components_of(pixels, own)
+    axes = [
+        (
+            Axis.of(H, top, height, grid.ratio(c)[0], part.ratio[0]),
+            Axis.of(W, left, width, grid.ratio(c)[1], part.ratio[1]),
+        )
+        for c, part in enumerate(parts)
+    ]
+    steps = [torch.from_numpy(table).float() for table in tables]
+    sigmas = [deviation(part, grid, c) for c, part in enumerate(parts)]
+    averages = [
+        [averaging(size, r, -(-size // r)) for size, r in zip((H, W), part.ratio, strict=True)]
+        for part in parts
+    ]
+    operator = JPEGOperator(
+        height, width, grid.sampling, block_grids(height, width, grid.sampling)
+    )
+    q: list[Tensor] = []
+    lacking = [part.samples for part in parts]
+    for _ in range(ROUNDS):
+        for c, ((rows, columns), missing) in enumerate(zip(axes, lacking, strict=True)):
+            change = block_dct((rows.back @ missing @ columns.back.T)[None])[0]
+            if len(q) <= c:
+                q.append((change / steps[c]).round())
+            else:
+                change += q[c] * steps[c]
+            for _ in range(2):
+                q[c] = most_likely(change, steps[c], sigmas[c], laplacian_rates(q[c].double()))
+        decoded = operator.decode([(x * t)[None] for x, t in zip(q, steps, strict=True)])
+        image = to_8bit(decoded[..., top : top + H, left : left + W])
+        planes = operator.planes(image)[0]
+        lacking = [
+            part.samples - down @ planes[c] @ across.T
+            for c, (part, (down, across)) in enumerate(zip(parts, averages, strict=True))
+        ]
+    return CompressedImage(
+        pixels=to_pixels(decoded),
+        coefficients=tuple(x.numpy().astype(np.int16) for x in q),
+        tables=tuple(tables),
+        sampling=grid.sampling,
+    )
