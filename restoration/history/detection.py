@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -9,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
 from restoration.history.lattice import (
@@ -18,11 +21,10 @@ from restoration.history.lattice import (
     histograms,
     lattice_evidence,
 )
-from restoration.jpeg import CompressedImage, known
+from restoration.jpeg import Quantised, to_tensor
 from restoration.jpeg.colour import rgb_to_ycbcr
 from restoration.jpeg.noise import frequency_variances, leakage
 from restoration.jpeg.operator import BLOCK, block_idct, dct_matrix
-from restoration.jpeg.quality import standard_table
 
 # What rounding to 8-bit RGB leaves in luma coefficients, levels^2; much of it is the same all over
 # a flat block, whence the constant one's.
@@ -32,7 +34,7 @@ ROUNDING_CONSTANT = 4.0
 SCANNED = 384  # blocks of each offset at a first look
 REFINED = 4  # offsets that are looked at with all blocks
 LOW = 5  # vertical and horizontal frequencies of the first look
-DEVIATIONS = (1.0, 1.4)  # factors that are tried: textures have larger errors than expected
+DEVIATIONS = (1.0, 1.5)  # factors that are tried: textures have larger errors than expected
 FEWEST = 64  # blocks without clipped samples; of fewer, clipped ones are taken as well
 
 # Chance gives pictures that were compressed once much of one or of the other, never of both.
@@ -53,7 +55,7 @@ class Trace:
     """
 
     offset: tuple[int, int]
-    table: NDArray[np.int32]
+    table: Tensor
     quality: int | None
     evidence: float
     share: float
@@ -78,24 +80,27 @@ class Luma(NamedTuple):
     own: tuple[Tensor, Tensor] | None
 
 
-@lru_cache(maxsize=1)
-def standard_tables() -> Tensor:
-    """Return the luma tables of libjpeg's qualities 1 to 100, (100, 64)."""
-    quality = np.arange(1, 101)
-    scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
-    tables = ((scale[:, None] * standard_table() + 50) // 100).clip(1, LARGEST_STEP)
-    return torch.from_numpy(tables).long()
+@lru_cache(maxsize=2)
+def standard_tables(component: int = 0) -> Tensor:
+    """Return the luma (0) or chroma tables of libjpeg's qualities 1 to 100, (100, 64)."""
+    file = io.BytesIO()
+    Image.new("YCbCr", (8, 8)).save(file, format="JPEG", quality=50)
+    with Image.open(file) as image:
+        assert isinstance(image, JpegImageFile)
+        base = torch.tensor(image.quantization[min(component, 1)])
+    quality = torch.arange(1, 101)
+    scale = torch.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    return ((scale[:, None] * base + 50) // 100).clamp(1, LARGEST_STEP)
 
 
-def luma_of(pixels: NDArray[np.uint8], own: CompressedImage | None) -> Luma:
+def luma_of(pixels: NDArray[np.uint8], own: Quantised | None) -> Luma:
     """Take the luma of pixels (H, W, C), or of the file that they come from, which is exact."""
     H, W, C = pixels.shape
     clipped = torch.from_numpy(((pixels == 0) | (pixels == 255)).any(2))
     if own is not None:
-        coefficients, tables = known(own)
-        q, table = coefficients[0], tables[0]
+        q, table = own.coefficients[0], own.tables[0]
         return Luma(block_idct((q * table)[None])[0, :H, :W], clipped, (q, table))
-    image = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+    image = to_tensor(pixels)
     plane = (rgb_to_ycbcr(image) if C == 3 else image)[0, 0] * 255 - 128
     return Luma(plane, clipped, None)
 
@@ -135,7 +140,7 @@ def earlier_compression(luma: Luma) -> Trace:
         )
         if luma.own is not None and scores[offset] > 0 and scores[offset] != mirrored[offset]:
             found *= max(0.0, 1 - 2 * float(mirrored[offset] / scores[offset]))
-        table = standard_tables()[quality - 1].view(BLOCK, BLOCK).numpy().astype(np.int32)
+        table = standard_tables()[quality - 1].view(BLOCK, BLOCK).float()
         traces.append(Trace(offset, table, quality, found, found / max(expected, 1.0)))
     return max(traces, key=lambda trace: (trace.sure, trace.evidence))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,11 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from restoration.history.detection import ROUNDING, ROUNDING_CONSTANT
-from restoration.jpeg import CompressedImage, known, to_tensor
+from restoration.jpeg import Quantised, to_8bit, to_tensor
 from restoration.jpeg.noise import frequency_variances, laplacian_rates, leakage
 from restoration.jpeg.operator import BLOCK, JPEGOperator, block_dct, block_idct
 from restoration.jpeg.recompression import block_grids
-from restoration.metrics import to_8bit, to_pixels
 
 SMOOTH = 1e-2  # weight of differences in the least squares for subsampled components
 ROUNDS = 3
@@ -119,6 +119,18 @@ class Grid:
         return self.unit[0] // BLOCK // v, self.unit[1] // BLOCK // h
 
 
+class Recovered(NamedTuple):
+    """An earlier file.
+
+    Attributes:
+        file: what it knew.
+        doubt: the share of its integers, zeros apart, that are expected to be wrong.
+    """
+
+    file: Quantised
+    doubt: float
+
+
 class Evident(NamedTuple):
     """One component of the picture at hand.
 
@@ -133,17 +145,16 @@ class Evident(NamedTuple):
     error: Tensor
 
 
-def components_of(pixels: NDArray[np.uint8], own: CompressedImage | None) -> list[Evident]:
+def components_of(pixels: NDArray[np.uint8], own: Quantised | None) -> list[Evident]:
     """Take the components of pixels (H, W, C), or of the file that they come from."""
     H, W, C = pixels.shape
     if own is None:
         operator = JPEGOperator(H, W, ((1, 1),) * C, block_grids(H, W, ((1, 1),) * C))
         planes = operator.planes(to_tensor(pixels))[0]
         return [Evident(plane, (1, 1), torch.zeros(BLOCK, BLOCK)) for plane in planes]
-    operator = JPEGOperator.of_file(own)
     result = []
-    for c, (q, table) in enumerate(zip(*known(own), strict=True)):
-        v, h = operator.ratio(c)
+    for c, (q, table) in enumerate(zip(own.coefficients, own.tables, strict=True)):
+        v, h = own.operator.ratio(c)
         samples = block_idct((q * table)[None])[0, : -(-H // v), : -(-W // h)]
         result.append(Evident(samples, (v, h), frequency_variances(q, table)))
     return result
@@ -167,34 +178,47 @@ def deviation(component: Evident, grid: Grid, index: int) -> Tensor:
     return (moved + rounding).sqrt()
 
 
-def most_likely(coefficients: Tensor, table: Tensor, sigma: Tensor, rates: Tensor) -> Tensor:
-    """Quantise coefficients that a later compression has moved: maximum a posteriori.
+def most_likely(
+    coefficients: Tensor, table: Tensor, sigma: Tensor, rates: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Tell the integers of coefficients that a later compression has moved.
 
-    q maximises ln P(q) - (c - q t)^2 / (2 s^2), P a Laplacian of rate a in steps: with v = s^2/t^2,
-    the bounds between k and k + 1 move outwards by a v, that of 0 and 1 by v ln(P(0) / P(1)).
+    P(q | c) ~ P(q) exp(-(c - q t)^2 / (2 s^2)), P a Laplacian of rate a in steps (for the constant
+    coefficient: even), over the five integers about c / t.
 
     Args:
         coefficients: c, (rows, columns, 8, 8), levels.
         table: t, (8, 8), levels.
         sigma: s, (8, 8), levels.
         rates: a, (8, 8).
+
+    Returns:
+        The most likely integer, and its probability, each as the coefficients.
     """
     a = rates.clamp(1e-3, 20.0).float()
-    v = (sigma / table).square()
-    size = coefficients.abs() / table
-    first = 0.5 + v * (-torch.expm1(-a / 2)).log() + v * (a / 2 - (-torch.expm1(-a) / 2).log())
-    q = (size - a * v + 0.5).floor().clamp(min=1) * (size > first)
-    q[..., 0, 0] = size[..., 0, 0].round()
-    return q * coefficients.sign()
+    a[0, 0] = 0
+    place = coefficients / table
+    candidates = torch.stack([place.round() + i for i in range(-2, 3)])
+    prior = -a * candidates.abs() + (candidates == 0) * zero_bonus(a)
+    scores = prior - 0.5 * ((candidates - place) * (table / sigma)).square()
+    probability, best = scores.softmax(0).max(0, keepdim=True)
+    return candidates.gather(0, best)[0], probability[0]
+
+
+def zero_bonus(rates: Tensor) -> Tensor:
+    """ln P(0) - ln P(q) - a |q|: what zero has beyond the other integers' geometric law."""
+    a = rates.clamp(min=1e-3)
+    bonus = (-torch.expm1(-a / 2)).log() - (a / 2 - math.log(2) + (-torch.expm1(-a)).log())
+    return torch.where(rates > 0, bonus, 0)
 
 
 @torch.no_grad()
 def earlier_file(
     pixels: NDArray[np.uint8],
-    own: CompressedImage | None,
+    own: Quantised | None,
     grid: Grid,
-    tables: Sequence[NDArray[np.int32]],
-) -> CompressedImage:
+    tables: Sequence[Tensor],
+) -> Recovered:
     """Recover the earlier file from the picture that was cut out of it.
 
     Its samples are estimated by least squares through interpolation, cropping and averaging, and
@@ -209,7 +233,7 @@ def earlier_file(
         tables: its quantisation tables, per component (8, 8).
 
     Returns:
-        The earlier file, padded to whole coding units.
+        The earlier file, padded to whole coding units, and how doubtful it is.
     """
     H, W, C = pixels.shape
     height, width = grid.padded(H, W)
@@ -222,7 +246,6 @@ def earlier_file(
         )
         for c, part in enumerate(parts)
     ]
-    steps = [torch.from_numpy(table).float() for table in tables]
     sigmas = [deviation(part, grid, c) for c, part in enumerate(parts)]
     averages = [
         [averaging(size, r, -(-size // r)) for size, r in zip((H, W), part.ratio, strict=True)]
@@ -232,26 +255,29 @@ def earlier_file(
         height, width, grid.sampling, block_grids(height, width, grid.sampling)
     )
     q: list[Tensor] = []
+    sure = [torch.empty(0)] * C
     lacking = [part.samples for part in parts]
     for _ in range(ROUNDS):
         for c, ((rows, columns), missing) in enumerate(zip(axes, lacking, strict=True)):
             change = block_dct((rows.back @ missing @ columns.back.T)[None])[0]
             if len(q) <= c:
-                q.append((change / steps[c]).round())
+                q.append((change / tables[c]).round())
             else:
-                change += q[c] * steps[c]
+                change += q[c] * tables[c]
             for _ in range(2):
-                q[c] = most_likely(change, steps[c], sigmas[c], laplacian_rates(q[c].double()))
-        decoded = operator.decode([(x * t)[None] for x, t in zip(q, steps, strict=True)])
+                q[c], sure[c] = most_likely(
+                    change, tables[c], sigmas[c], laplacian_rates(q[c].double())
+                )
+        decoded = operator.decode([(x * t)[None] for x, t in zip(q, tables, strict=True)])
         image = to_8bit(decoded[..., top : top + H, left : left + W])
         planes = operator.planes(image)[0]
         lacking = [
             part.samples - down @ planes[c] @ across.T
             for c, (part, (down, across)) in enumerate(zip(parts, averages, strict=True))
         ]
-    return CompressedImage(
-        pixels=to_pixels(decoded),
-        coefficients=tuple(x.numpy().astype(np.int16) for x in q),
-        tables=tuple(tables),
-        sampling=grid.sampling,
+    said = [x != 0 for x in q]  # zeros are many and certain
+    doubt = sum(float((1 - p)[some].sum()) for p, some in zip(sure, said, strict=True))
+    return Recovered(
+        Quantised(height, width, tuple(q), tuple(tables), grid.sampling),
+        doubt / max(sum(int(some.sum()) for some in said), 1),
     )
