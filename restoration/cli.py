@@ -68,6 +68,13 @@ class FitCLI(LightningCLI):
         parser.add_lightning_class_args(callbacks.ResultWriter, "result")
         parser.add_lightning_class_args(callbacks.LastCheckpoint, "checkpoint")
 
+    def instantiate_classes(self) -> None:
+        """Put the model's options into its checkpoints, from which it can be built anew."""
+        super().instantiate_classes()
+        options = self.config[self.subcommand].model.clone().as_dict()
+        builder = {"_instantiator": "lightning.pytorch.cli.instantiate_module"}
+        self.model.save_hyperparameters(options | builder)
+
     def _parse_ckpt_path(self) -> None:
         """Leave the options as given: Lightning would let a checkpoint's override them."""
 

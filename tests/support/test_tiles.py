@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from restoration.errors import RestorationError
-from restoration.internal_learning.tiles import spans, tiles_of
 from restoration.networks.correction import Convolution, CorrectionNetwork, correction
 from restoration.pipeline import tile_side
+from restoration.support.tiles import spans, tiles_of
 
 
 @pytest.mark.parametrize("size", [16, 200, 202, 514, 1000, 4000])
