@@ -8,19 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from restoration.errors import RestorationError
 from restoration.estimate.passes import first_estimate
+from restoration.history import History, find_history
 from restoration.internal_learning.copies import SMALLEST, copies_of, training_copies
 from restoration.internal_learning.ensemble import Member, Workers, application_units
 from restoration.jpeg import (
     CompressedImage,
     Quantised,
+    compress,
     estimated_quality,
-    read_jpeg,
+    read_picture,
     read_truth,
     to_pixels,
     to_tensor,
@@ -48,11 +52,13 @@ class Report:
 
     Attributes:
         size: width and height in pixels, upright.
-        quality: JPEG quality, estimated from the luma table.
+        quality: of the last JPEG compression, estimated from the luma table.
         preset: name of the recipe.
         seed: of all randomness.
         seconds: from reading to the restored pixels.
-        jpeg: how far the JPEG is from the truth, where that was given.
+        history: the compressions that were found, the first one first; None if there is only that
+            of the file.
+        jpeg: how far the picture is from the truth, where that was given.
         restored: how far the result is from the truth, where that was given.
     """
 
@@ -61,6 +67,7 @@ class Report:
     preset: str
     seed: int
     seconds: float
+    history: str | None = None
     jpeg: Scores | None = None
     restored: Scores | None = None
 
@@ -80,11 +87,15 @@ def restore(
     truth: str | Path | None = None,
     tile: int | None = None,
     advance: Advance | None = None,
+    history: str = "auto",
+    quality: int | None = None,
 ) -> Restored:
-    """Restore a JPEG file.
+    """Restore a JPEG file, or a picture that was one.
+
+    What earlier compressions left in the pixels is looked for; the earliest that is sure is undone.
 
     Args:
-        path: of the JPEG.
+        path: of the picture.
         preset: "fast" (seconds), "balanced" (minutes) or "best".
         seed: of all randomness.
         device: "cpu", "cuda" or "auto", which takes a GPU if there is one.
@@ -93,6 +104,8 @@ def restore(
             image at once. It bounds the memory and does not change the result.
         advance: called now and then with the units of work done since, and those in all: a unit is
             a pass of the first estimate over a pixel, or as much of an optimiser step.
+        history: "auto" to look for earlier compressions, "none" to trust the file alone.
+        quality: to restore the picture as if it had been saved at this JPEG quality.
 
     Returns:
         The image, upright, and the report. ``image.save(path, icc_profile=..., exif=...)`` writes
@@ -103,19 +116,38 @@ def restore(
     """
     if preset not in PRESETS:
         raise RestorationError(f"no preset {preset!r}; there are {', '.join(PRESETS)}")
+    if history not in ("auto", "none"):
+        raise RestorationError(f"no history {history!r}; there are auto and none")
     began = time.monotonic()
-    jpeg = read_jpeg(path)
-    clean = None if truth is None else to_tensor(read_truth(truth, jpeg))
-    image = restore_jpeg(jpeg, PRESETS[preset], seed, device, tile, advance)
-    upright = jpeg.upright(to_pixels(image))
+    picture = read_picture(path)
+    clean = None if truth is None else to_tensor(read_truth(truth, picture))
+    pixels = picture.pixels
+    own = picture.quantised if isinstance(picture, CompressedImage) else None
+    if quality is not None:
+        own = compress(pixels, quality).quantised
+    look = history == "auto" and quality is None
+    found = find_history(pixels, own) if look else None
+    work = (PRESETS[preset], seed, device, tile, advance)
+    if found is not None:
+        image = restore_earlier(pixels, own, found, *work)
+    elif own is not None:
+        image = restore_jpeg(CompressedImage(pixels, own), *work)
+    else:
+        raise RestorationError(
+            f"{path} shows no trace of JPEG compression; give --quality N to restore it as if it "
+            "had been saved at that quality"
+        )
+    upright = picture.upright(to_pixels(image))
     seconds = time.monotonic() - began
+    last = None if own is None else estimated_quality(own.tables[0])
     report = Report(
         size=upright.size,
-        quality=estimated_quality(jpeg.quantised.tables[0]),
+        quality=last if found is None or last is not None else found.last.trace.quality,
         preset=preset,
         seed=seed,
         seconds=round(seconds, 2),
-        jpeg=None if clean is None else scores(to_tensor(jpeg.pixels), clean),
+        history=found and (str(found) if last is None else f"{found} under quality {last}"),
+        jpeg=None if clean is None else scores(to_tensor(pixels), clean),
         restored=None if clean is None else scores(image, clean),
     )
     return Restored(upright, report)
@@ -181,6 +213,54 @@ def restore_jpeg(
             image = estimate + torch.stack(corrections).mean(0)
             image = project(image, file, CORRECTED_SHRINK).clamp_(0, 1)
     return image
+
+
+def restore_earlier(
+    pixels: NDArray[np.uint8],
+    own: Quantised | None,
+    history: History,
+    preset: Preset,
+    seed: int = 0,
+    device: str = "auto",
+    tile: int | None = None,
+    advance: Advance | None = None,
+) -> Tensor:
+    """Restore a picture by way of the earlier file that it was cut out of; see ``restore``.
+
+    The picture's own cells hold the earlier file's decoded pixels, not the original: they have
+    served to recover that file, and the result is not projected onto them. Where the recovery is
+    doubtful, the restoration by the own file alone has a share in the result.
+
+    Args:
+        pixels: of the picture, (H, W, C).
+        own: what the JPEG knows that they come from, if they do.
+        history: of the picture.
+        preset: see ``restore_jpeg``, as the following.
+        seed: of all randomness.
+        device: "cpu", "cuda" or "auto".
+        tile: side of tiles.
+        advance: see ``restore``.
+
+    Returns:
+        (1, C, H, W) in [0, 1].
+    """
+    H, W, _ = pixels.shape
+    share = history.own_share if own is not None else 0.0
+    runs = 2 if share else 1
+
+    def each(units: int, total: int) -> None:
+        if advance:
+            advance(units, runs * total)
+
+    earlier = CompressedImage(to_pixels(history.file.decode()), history.file)
+    top, left = history.place
+    image = restore_jpeg(earlier, preset, seed, device, tile, each)
+    image = image[..., top : top + H, left : left + W]
+    if own is None or not share:
+        return image
+    return image.lerp(
+        restore_jpeg(CompressedImage(pixels, own), preset, seed, device, tile, each), share
+    )
 
 
 def steps_for(height: int, width: int, preset: Preset) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from restoration.jpeg import pixels_of, read_jpeg, read_lossless, to_png
+from restoration.jpeg import CompressedImage, pixels_of, read_lossless, read_picture, to_png
 from restoration.pipeline import Restored, restore
 from restoration.support.durations import readable
 from restoration.support.figures import comparison
@@ -91,6 +91,8 @@ def restore_file(
             options.truth,
             options.tile,
             steps.advance,
+            options.history,
+            options.quality,
         )
     write_atomically(target, to_png(result.image))
     if options.compare is not None:
@@ -100,9 +102,10 @@ def restore_file(
 
 def sheet(source: Path, result: Restored, truth: Path | None) -> bytes:
     """Draw the JPEG, the restored image and, if known, the original beside each other, as a PNG."""
-    jpeg = read_jpeg(source)
+    picture = read_picture(source)
+    name = "JPEG" if isinstance(picture, CompressedImage) else "picture"
     panels = [
-        ("JPEG", pixels_of(jpeg.upright(jpeg.pixels))),
+        (name, pixels_of(picture.upright(picture.pixels))),
         ("restored", pixels_of(result.image)),
     ]
     if truth is not None:

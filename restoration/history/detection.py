@@ -32,10 +32,12 @@ ROUNDING = 0.15
 ROUNDING_CONSTANT = 4.0
 
 SCANNED = 384  # blocks of each offset at a first look
-REFINED = 4  # offsets that are looked at with all blocks
+REFINED = 4  # offsets that are looked at again
+MOST = 50_000  # blocks, then
 LOW = 5  # vertical and horizontal frequencies of the first look
 DEVIATIONS = (1.0, 1.5)  # factors that are tried: textures have larger errors than expected
 FEWEST = 64  # blocks without clipped samples; of fewer, clipped ones are taken as well
+FLAT = 1.5  # levels between the lightest and the darkest sample of a block
 
 # Chance gives pictures that were compressed once much of one or of the other, never of both.
 LEAST_EVIDENCE = 120.0  # log-likelihood ratio, natural
@@ -135,7 +137,7 @@ def earlier_compression(luma: Luma) -> Trace:
     traces = []
     for offset in (offsets[i] for i in first):
         quality, found, expected = max(
-            (best_quality(evidence_at(luma, offset, None, every, d), every) for d in DEVIATIONS),
+            (best_quality(evidence_at(luma, offset, MOST, every, d), every) for d in DEVIATIONS),
             key=lambda best: best[1],
         )
         if luma.own is not None and scores[offset] > 0 and scores[offset] != mirrored[offset]:
@@ -148,7 +150,7 @@ def earlier_compression(luma: Luma) -> Trace:
 def evidence_at(
     luma: Luma,
     offset: tuple[int, int],
-    limit: int | None,
+    limit: int,
     frequencies: Tensor,
     factor: float = 1.0,
 ) -> Evidence:
@@ -157,7 +159,7 @@ def evidence_at(
     Args:
         luma: of the picture.
         offset: of the grid.
-        limit: blocks at most, evenly spread, or None for all.
+        limit: blocks at most, evenly spread.
         frequencies: indices that are looked at.
         factor: of the deviation that is expected.
     """
@@ -167,10 +169,10 @@ def evidence_at(
         q, table = luma.own
         rows, columns = (size // BLOCK for size in luma.plane.shape)
         inner = q[:rows, :columns].flatten(0, 1)
-        used = unclipped(luma.clipped, offset)
+        used = telling(luma, offset)
         return cell_evidence(inner[used][None], table, rounding.flatten().sqrt())
-    blocks = blocks_of(luma.plane, offset)[unclipped(luma.clipped, offset)]
-    if limit is not None and limit < len(blocks):
+    blocks = blocks_of(luma.plane, offset)[telling(luma, offset)]
+    if limit < len(blocks):
         blocks = blocks[torch.linspace(0, len(blocks) - 1, limit).long()]
     coefficients = blocks @ dct_matrix(blocks.dtype, blocks.device)[frequencies].T
     sigma = (moved_error(luma, offset) + rounding).sqrt().flatten()[frequencies] * factor
@@ -193,10 +195,16 @@ def blocks_of(plane: Tensor, offset: tuple[int, int]) -> Tensor:
     return part.reshape(rows, BLOCK, columns, BLOCK).transpose(1, 2).reshape(-1, BLOCK**2)
 
 
-def unclipped(clipped: Tensor, offset: tuple[int, int]) -> Tensor:
-    """Tell which blocks are free of clipped samples; all, where few are: (blocks,)."""
-    free = ~blocks_of(clipped, offset).any(1)
-    return free if free.sum() >= FEWEST else torch.ones_like(free)
+def telling(luma: Luma, offset: tuple[int, int]) -> Tensor:
+    """Tell which blocks of a grid say something: (blocks,).
+
+    Those that are not flat, since a background of one colour fits many lattices; and, where there
+    are enough of them, those that are free of clipped samples.
+    """
+    blocks = blocks_of(luma.plane, offset)
+    lively = blocks.amax(1) - blocks.amin(1) > FLAT
+    free = lively & ~blocks_of(luma.clipped, offset).any(1)
+    return free if free.sum() >= FEWEST else lively
 
 
 def best_quality(evidence: Evidence, frequencies: Tensor) -> tuple[int, float, float]:

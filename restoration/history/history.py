@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,11 @@ class History:
         least, most = DOUBT
         return 0.5 * min(max((self.doubt - least) / (most - least), 0.0), 1.0)
 
+    @property
+    def last(self) -> History:
+        """The latest compression that was found."""
+        return self if self.later is None else self.later.last
+
     def __str__(self) -> str:
         y, x = self.trace.offset
         text = f"quality {self.trace.quality} at offset ({y}, {x})"
@@ -67,7 +72,9 @@ def find_history(pixels: NDArray[np.uint8], own: Quantised | None = None) -> His
     if below is None:
         return found
     (y, x), (top, left) = found.place, below.place
-    return History(below.trace, below.file, (top + y, left + x), below.doubt, found)
+    oy, ox = below.trace.offset
+    trace = replace(below.trace, offset=((oy - y) % BLOCK, (ox - x) % BLOCK))
+    return History(trace, below.file, (top + y, left + x), below.doubt, found)
 
 
 def last_but_own(pixels: NDArray[np.uint8], own: Quantised | None) -> History | None:

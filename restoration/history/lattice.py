@@ -117,6 +117,8 @@ def cell_evidence(quantised: Tensor, table: Tensor, sigma: Tensor) -> Evidence:
     """
     evidence = Evidence(BLOCK**2)
     flat = quantised.flatten(0, 1).flatten(1)  # (blocks, 64)
+    if not len(flat):
+        return evidence
     every = torch.arange(1, LARGEST_STEP + 1, dtype=torch.float32)
     rates = laplacian_rates(quantised.double()).flatten().float()
     for f, own in enumerate(table.flatten().tolist()):

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.linalg import solveh_banded
 from torch import Tensor
 
 from restoration.history.detection import ROUNDING, ROUNDING_CONSTANT
@@ -19,36 +21,35 @@ from restoration.jpeg.operator import BLOCK, JPEGOperator, block_dct, block_idct
 from restoration.jpeg.recompression import block_grids
 
 SMOOTH = 1e-2  # weight of differences in the least squares for subsampled components
+EXACT = 1e-6  # for others, where it only continues what was cropped away
 ROUNDS = 3
 
 
-def interpolation(samples: int, ratio: int) -> Tensor:
+def interpolation(samples: int, ratio: int) -> sparse.csr_array:
     """Tell how libjpeg interpolates samples along an axis, (ratio samples, samples).
 
     A pixel takes 3/4 of the nearer and 1/4 of the further sample; beyond the ends they are
-    repeated.
+    repeated. Where there are more than two pixels to a sample, it is repeated.
     """
-    if ratio == 1:
-        return torch.eye(samples)
-    near = torch.arange(samples * ratio) // ratio
-    result = torch.zeros(samples * ratio, samples)
-    pixels = torch.arange(samples * ratio)
-    if ratio > 2:
-        result[pixels, near] = 1
-        return result
-    far = (near + torch.where(pixels % 2 == 0, -1, 1)).clamp(0, samples - 1)
-    result[pixels, near] += 0.75
-    result[pixels, far] += 0.25
-    return result
+    pixels = np.arange(samples * ratio)
+    near = pixels // ratio
+    far = np.clip(near + np.where(pixels % 2, 1, -1), 0, samples - 1) if ratio == 2 else near
+    weights = np.repeat(np.float32([0.75, 0.25]), len(pixels))
+    places = (np.tile(pixels, 2), np.concatenate([near, far]))
+    return sparse.csr_array((weights, places), (len(pixels), samples))
 
 
-def averaging(pixels: int, ratio: int, samples: int) -> Tensor:
-    """Tell how an encoder averages pixels along an axis, edges repeated: (samples, pixels)."""
-    result = torch.zeros(samples, pixels)
-    for i in range(ratio):
-        rows = torch.arange(samples)
-        result[rows, (rows * ratio + i).clamp(max=pixels - 1)] += 1 / ratio
-    return result
+def averaging(pixels: int, ratio: int) -> sparse.csr_array:
+    """Tell how an encoder averages pixels along an axis, the last one repeated: (samples, pixels).
+
+    For the samples that hold a pixel at least.
+    """
+    samples = -(-pixels // ratio)
+    padded = np.arange(samples * ratio)
+    weights = np.full(len(padded), 1 / ratio, np.float32)
+    return sparse.csr_array(
+        (weights, (padded // ratio, padded.clip(max=pixels - 1))), (samples, pixels)
+    )
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,12 @@ class Axis:
     """What became of the earlier samples of a component along one axis.
 
     Attributes:
-        forward: earlier samples to samples at hand, (own, earlier).
-        back: regularised inverse, (earlier, own); what was cropped away continues smoothly.
+        forward: earlier samples to samples at hand, F, (own, earlier).
+        bands: of F'F + w D'D, D differences of neighbours: upper form, (1 + bandwidth, earlier).
     """
 
-    forward: Tensor
-    back: Tensor
+    forward: sparse.csr_array
+    bands: NDArray[np.float32]
 
     @classmethod
     def of(cls, pixels: int, before: int, total: int, earlier: int, own: int) -> Axis:
@@ -75,11 +76,48 @@ class Axis:
             own: the same of the file at hand.
         """
         up = interpolation(total // earlier, earlier)[before : before + pixels]
-        forward = averaging(pixels, own, -(-pixels // own)) @ up
-        smooth = SMOOTH if max(earlier, own) > 1 else 1e-6
-        difference = torch.eye(total // earlier).diff(dim=0)
-        normal = forward.T @ forward + smooth * difference.T @ difference
-        return cls(forward, torch.linalg.solve(normal.double(), forward.T.double()).float())
+        forward = averaging(pixels, own) @ up
+        size = total // earlier
+        difference = sparse.diags_array([-1.0, 1.0], offsets=[0, 1], shape=(size - 1, size))
+        smooth = SMOOTH if max(earlier, own) > 1 else EXACT
+        normal = (forward.T @ forward + smooth * difference.T @ difference).todia()
+        width = int(normal.offsets.max())
+        bands = np.zeros((width + 1, size), np.float32)
+        for k in range(width + 1):
+            bands[width - k, k:] = normal.diagonal(k)
+        return cls(forward, bands)
+
+    def onwards(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Send earlier samples, (earlier, n), on to those at hand, (own, n)."""
+        result: NDArray[np.float32] = self.forward @ samples
+        return result
+
+    def back(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Estimate earlier samples by least squares: (own, n) -> (earlier, n).
+
+        What was cropped away continues smoothly.
+        """
+        result: NDArray[np.float32] = solveh_banded(
+            self.bands, self.forward.T @ samples, check_finite=False
+        )
+        return result
+
+
+class Path(NamedTuple):
+    """What became of a component along both axes."""
+
+    rows: Axis
+    columns: Axis
+
+    def onwards(self, plane: Tensor) -> Tensor:
+        """Send a plane of the earlier file on to the picture at hand."""
+        x = self.columns.onwards(self.rows.onwards(plane.numpy()).T).T
+        return torch.from_numpy(np.ascontiguousarray(x))
+
+    def back(self, plane: Tensor) -> Tensor:
+        """Estimate a plane of the earlier file by least squares."""
+        x = self.columns.back(self.rows.back(plane.numpy()).T).T
+        return torch.from_numpy(np.ascontiguousarray(x))
 
 
 @dataclass(frozen=True)
@@ -112,6 +150,21 @@ class Grid:
             for before, size, unit in zip(self.before, (height, width), self.unit, strict=True)
         )
         return rows, columns
+
+    def path(self, height: int, width: int, component: int, own: tuple[int, int]) -> Path:
+        """Tell what became of a component on its way to a picture of some size.
+
+        Args:
+            height: of the picture at hand.
+            width: of the picture at hand.
+            component: index.
+            own: its pixels per sample in the file at hand, (vertical, horizontal).
+        """
+        sizes = ((height, width), self.before, self.padded(height, width))
+        rows, columns = (
+            Axis.of(*some) for some in zip(*sizes, self.ratio(component), own, strict=True)
+        )
+        return Path(rows, columns)
 
     def ratio(self, component: int) -> tuple[int, int]:
         """Pixels per sample of a component, (vertical, horizontal)."""
@@ -239,16 +292,10 @@ def earlier_file(
     height, width = grid.padded(H, W)
     top, left = grid.before
     parts = components_of(pixels, own)
-    axes = [
-        (
-            Axis.of(H, top, height, grid.ratio(c)[0], part.ratio[0]),
-            Axis.of(W, left, width, grid.ratio(c)[1], part.ratio[1]),
-        )
-        for c, part in enumerate(parts)
-    ]
+    paths = [grid.path(H, W, c, part.ratio) for c, part in enumerate(parts)]
     sigmas = [deviation(part, grid, c) for c, part in enumerate(parts)]
     averages = [
-        [averaging(size, r, -(-size // r)) for size, r in zip((H, W), part.ratio, strict=True)]
+        Path(*(Axis.of(size, 0, size, 1, r) for size, r in zip((H, W), part.ratio, strict=True)))
         for part in parts
     ]
     operator = JPEGOperator(
@@ -258,8 +305,8 @@ def earlier_file(
     sure = [torch.empty(0)] * C
     lacking = [part.samples for part in parts]
     for _ in range(ROUNDS):
-        for c, ((rows, columns), missing) in enumerate(zip(axes, lacking, strict=True)):
-            change = block_dct((rows.back @ missing @ columns.back.T)[None])[0]
+        for c, (path, missing) in enumerate(zip(paths, lacking, strict=True)):
+            change = block_dct(path.back(missing)[None])[0]
             if len(q) <= c:
                 q.append((change / tables[c]).round())
             else:
@@ -272,8 +319,8 @@ def earlier_file(
         image = to_8bit(decoded[..., top : top + H, left : left + W])
         planes = operator.planes(image)[0]
         lacking = [
-            part.samples - down @ planes[c] @ across.T
-            for c, (part, (down, across)) in enumerate(zip(parts, averages, strict=True))
+            part.samples - average.onwards(planes[c])
+            for c, (part, average) in enumerate(zip(parts, averages, strict=True))
         ]
     said = [x != 0 for x in q]  # zeros are many and certain
     doubt = sum(float((1 - p)[some].sum()) for p, some in zip(sure, said, strict=True))
