@@ -30,10 +30,12 @@ def parser() -> Parser:
     """Describe the command's options."""
     p = Parser(
         prog="restoration restore",
-        description="Make badly compressed JPEGs better. Each photo.jpg becomes photo.restored.png "
-        "with its colour profile and EXIF.",
+        description="Make badly compressed JPEGs better, and pictures that once were JPEGs. Each "
+        "photo.jpg becomes photo.restored.png with its colour profile and EXIF.",
     )
-    p.add_argument("inputs", nargs="+", metavar="INPUT", help="JPEG files, folders or patterns")
+    p.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="pictures, folders of JPEGs or patterns"
+    )
     p.add_argument(
         "-o", "--output", type=Path, help="PNG file for one input, or folder (default: beside it)"
     )
@@ -53,6 +55,15 @@ def parser() -> Parser:
         "--max-pixels", type=int, default=200_000_000, help="Pixels of the largest image taken."
     )
     p.add_argument("--strict", action="store_true", help="Refuse pictures that are damaged.")
+    p.add_argument(
+        "--history",
+        choices=["auto", "none"],
+        default="auto",
+        help="auto: undo earlier JPEG compressions that show in the pixels; none: only the file's",
+    )
+    p.add_argument(
+        "--quality", type=int, help="restore as if saved as a JPEG of this quality, 1 to 100"
+    )
     p.add_argument("--compare", type=Path, metavar="SHEET.png", help="write before and after")
     p.add_argument("--json", action="store_true", help="print the reports as JSON")
     p.add_argument("--overwrite", action="store_true", help="replace existing outputs")
@@ -120,13 +131,18 @@ def show(reports: Sequence[dict[str, Any]]) -> None:
     table = Table(
         Column("file", overflow="fold"),
         "size",
-        "quality",
+        Column("quality", overflow="fold"),
         "seconds",
         *METRICS[: len(METRICS) * measured],
     )
     for r in finished:
         width, height = r["size"]
-        cells = [escape(r["output"]), f"{width}x{height}", f"{r['quality']}", f"{r['seconds']:.1f}"]
+        cells = [
+            escape(r["output"]),
+            f"{width}x{height}",
+            r["history"] or f"{r['quality']}",
+            f"{r['seconds']:.1f}",
+        ]
         for name, form in (("psnr", ".2f"), ("ms_ssim", ".4f")) if measured else ():
             values = (r[image][name] for image in ("jpeg", "restored"))
             cells += ["-" if v is None else format(v, form) for v in values]

@@ -8,8 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from restoration.jpeg import pixels_of, read_jpeg, read_truth, to_png, to_tensor
-from restoration.pipeline import restore_read
+from restoration.jpeg import (
+    CompressedImage,
+    pixels_of,
+    read_picture,
+    read_truth,
+    to_png,
+    to_tensor,
+)
+from restoration.public import Settings, restore_read
 from restoration.support.figures import comparison
 from restoration.support.files import write_atomically
 from restoration.support.progress import Display
@@ -24,26 +31,25 @@ def restore_file(
         RestorationError: the file cannot be used or its output not be written.
     """
     began = time.monotonic()
-    jpeg = read_jpeg(source, options.max_pixels, options.strict)
-    truth = None if options.truth is None else read_truth(options.truth, jpeg)
+    picture = read_picture(source, options.max_pixels, options.strict)
+    truth = None if options.truth is None else read_truth(options.truth, picture)
     clean = None if truth is None else to_tensor(truth)
+    settings = Settings(
+        options.preset,
+        options.seed,
+        options.device,
+        options.tile,
+        options.history,
+        options.quality,
+    )
     with Display(lambda: count + source.name) as display:
-        image, report = restore_read(
-            jpeg,
-            source,
-            options.preset,
-            options.seed,
-            options.device,
-            clean,
-            options.tile,
-            display.advance,
-            began,
-        )
+        image, report = restore_read(picture, source, settings, clean, display.advance, began)
     write_atomically(target, to_png(image))
     if options.compare is not None:
-        panels = {"JPEG": jpeg.upright(jpeg.pixels), "restored": image}
+        before = "JPEG" if isinstance(picture, CompressedImage) else "picture"
+        panels = {before: picture.upright(picture.pixels), "restored": image}
         if truth is not None:
-            panels["original"] = jpeg.upright(truth)
+            panels["original"] = picture.upright(truth)
         sheet = comparison([(caption, pixels_of(panel)) for caption, panel in panels.items()])
         write_atomically(options.compare, sheet)
     return asdict(report)

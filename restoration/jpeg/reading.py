@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from restoration.errors import RestorationError
 from restoration.jpeg.damage import UNREFINED, damage_of, read_coefficients
 from restoration.jpeg.frame import NOT_SENT, START, check_frame, closed, missing_bits
-from restoration.jpeg.image import UPRIGHT, CompressedImage, Quantised, pixels_of, to_image
+from restoration.jpeg.image import UPRIGHT, CompressedImage, Quantised, Stored, pixels_of, to_image
 from restoration.jpeg.opening import MOST_PIXELS, is_image, open_image, read_bytes
 
 LOSSLESS = ("PNG", "TIFF", "BMP", "PPM", "GIF", "TGA")
@@ -116,8 +116,8 @@ def compress(pixels: NDArray[np.uint8], quality: int) -> CompressedImage:
     return parse(data, open_image(data, "the image"), "the image")
 
 
-def read_truth(path: str | Path, jpeg: CompressedImage) -> NDArray[np.uint8]:
-    """Read the original of a JPEG, (H, W, C), in the orientation in which the JPEG is stored.
+def read_truth(path: str | Path, jpeg: Stored) -> NDArray[np.uint8]:
+    """Read the original of a picture, (H, W, C), in the orientation in which that is stored.
 
     Raises:
         RestorationError: the file cannot be used, or differs in size or channels.

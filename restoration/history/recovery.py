@@ -1,0 +1,326 @@
+"""Recover the earlier JPEG that a picture was made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.linalg import solveh_banded
+from torch import Tensor
+
+from restoration.history.detection import ROUNDING, ROUNDING_CONSTANT
+from restoration.jpeg import Quantised, to_8bit, to_tensor
+from restoration.jpeg.noise import frequency_variances, laplacian_rates, leakage
+from restoration.jpeg.operator import BLOCK, JPEGOperator, block_dct, block_idct
+from restoration.jpeg.recompression import block_grids
+
+SMOOTH = 1e-2  # weight of differences in the least squares for subsampled components
+EXACT = 1e-6  # for others, where it only continues what was cropped away
+ROUNDS = 3
+
+
+def interpolation(samples: int, ratio: int) -> sparse.csr_array:
+    """Tell how libjpeg interpolates samples along an axis, (ratio samples, samples).
+
+    A pixel takes 3/4 of the nearer and 1/4 of the further sample; beyond the ends they are
+    repeated. Where there are more than two pixels to a sample, it is repeated.
+    """
+    pixels = np.arange(samples * ratio)
+    near = pixels // ratio
+    far = np.clip(near + np.where(pixels % 2, 1, -1), 0, samples - 1) if ratio == 2 else near
+    weights = np.repeat(np.float32([0.75, 0.25]), len(pixels))
+    places = (np.tile(pixels, 2), np.concatenate([near, far]))
+    return sparse.csr_array((weights, places), (len(pixels), samples))
+
+
+def averaging(pixels: int, ratio: int) -> sparse.csr_array:
+    """Tell how an encoder averages pixels along an axis, the last one repeated: (samples, pixels).
+
+    For the samples that hold a pixel at least.
+    """
+    samples = -(-pixels // ratio)
+    padded = np.arange(samples * ratio)
+    weights = np.full(len(padded), 1 / ratio, np.float32)
+    return sparse.csr_array(
+        (weights, (padded // ratio, padded.clip(max=pixels - 1))), (samples, pixels)
+    )
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What became of the earlier samples of a component along one axis.
+
+    Attributes:
+        forward: earlier samples to samples at hand, F, (own, earlier).
+        bands: of F'F + w D'D, D differences of neighbours: upper form, (1 + bandwidth, earlier).
+    """
+
+    forward: sparse.csr_array
+    bands: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, pixels: int, before: int, total: int, earlier: int, own: int) -> Axis:
+        """Chain interpolation, cropping and averaging.
+
+        Args:
+            pixels: of the picture at hand.
+            before: pixels that were cropped away in front of it.
+            total: pixels of the earlier picture, padded to whole coding units.
+            earlier: its pixels per sample.
+            own: the same of the file at hand.
+        """
+        up = interpolation(total // earlier, earlier)[before : before + pixels]
+        forward = averaging(pixels, own) @ up
+        size = total // earlier
+        difference = sparse.diags_array([-1.0, 1.0], offsets=[0, 1], shape=(size - 1, size))
+        smooth = SMOOTH if max(earlier, own) > 1 else EXACT
+        normal = (forward.T @ forward + smooth * difference.T @ difference).todia()
+        width = int(normal.offsets.max())
+        bands = np.zeros((width + 1, size), np.float32)
+        for k in range(width + 1):
+            bands[width - k, k:] = normal.diagonal(k)
+        return cls(forward, bands)
+
+    def onwards(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Send earlier samples, (earlier, n), on to those at hand, (own, n)."""
+        result: NDArray[np.float32] = self.forward @ samples
+        return result
+
+    def back(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Estimate earlier samples by least squares: (own, n) -> (earlier, n).
+
+        What was cropped away continues smoothly.
+        """
+        result: NDArray[np.float32] = solveh_banded(
+            self.bands, self.forward.T @ samples, check_finite=False
+        )
+        return result
+
+
+class Path(NamedTuple):
+    """What became of a component along both axes."""
+
+    rows: Axis
+    columns: Axis
+
+    def onwards(self, plane: Tensor) -> Tensor:
+        """Send a plane of the earlier file on to the picture at hand."""
+        x = self.columns.onwards(self.rows.onwards(plane.numpy()).T).T
+        return torch.from_numpy(np.ascontiguousarray(x))
+
+    def back(self, plane: Tensor) -> Tensor:
+        """Estimate a plane of the earlier file by least squares."""
+        x = self.columns.back(self.rows.back(plane.numpy()).T).T
+        return torch.from_numpy(np.ascontiguousarray(x))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the coding units of an earlier file lie, and how its colours were sampled.
+
+    Attributes:
+        corner: (row, column) of the first corner of a coding unit in the picture at hand.
+        sampling: (vertical, horizontal) factors of each component.
+    """
+
+    corner: tuple[int, int]
+    sampling: tuple[tuple[int, int], ...]
+
+    @property
+    def unit(self) -> tuple[int, int]:
+        """Pixels of a coding unit, (vertical, horizontal)."""
+        V, H = (max(factors) for factors in zip(*self.sampling, strict=True))
+        return V * BLOCK, H * BLOCK
+
+    @property
+    def before(self) -> tuple[int, int]:
+        """Rows and columns that complete the first coding units."""
+        return (-self.corner[0]) % self.unit[0], (-self.corner[1]) % self.unit[1]
+
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """Tell the size that holds a picture of some size in whole coding units."""
+        rows, columns = (
+            -(-(before + size) // unit) * unit
+            for before, size, unit in zip(self.before, (height, width), self.unit, strict=True)
+        )
+        return rows, columns
+
+    def path(self, height: int, width: int, component: int, own: tuple[int, int]) -> Path:
+        """Tell what became of a component on its way to a picture of some size.
+
+        Args:
+            height: of the picture at hand.
+            width: of the picture at hand.
+            component: index.
+            own: its pixels per sample in the file at hand, (vertical, horizontal).
+        """
+        sizes = ((height, width), self.before, self.padded(height, width))
+        rows, columns = (
+            Axis.of(*some) for some in zip(*sizes, self.ratio(component), own, strict=True)
+        )
+        return Path(rows, columns)
+
+    def ratio(self, component: int) -> tuple[int, int]:
+        """Pixels per sample of a component, (vertical, horizontal)."""
+        v, h = self.sampling[component]
+        return self.unit[0] // BLOCK // v, self.unit[1] // BLOCK // h
+
+
+class Recovered(NamedTuple):
+    """An earlier file.
+
+    Attributes:
+        file: what it knew.
+        doubt: the share of its integers, zeros apart, that are expected to be wrong.
+    """
+
+    file: Quantised
+    doubt: float
+
+
+class Evident(NamedTuple):
+    """One component of the picture at hand.
+
+    Attributes:
+        samples: (rows, columns), levels about 0.
+        ratio: pixels per sample, (vertical, horizontal).
+        error: of the samples' own quantisation, by frequency, (8, 8), levels^2.
+    """
+
+    samples: Tensor
+    ratio: tuple[int, int]
+    error: Tensor
+
+
+def components_of(pixels: NDArray[np.uint8], own: Quantised | None) -> list[Evident]:
+    """Take the components of pixels (H, W, C), or of the file that they come from."""
+    H, W, C = pixels.shape
+    if own is None:
+        operator = JPEGOperator(H, W, ((1, 1),) * C, block_grids(H, W, ((1, 1),) * C))
+        planes = operator.planes(to_tensor(pixels))[0]
+        return [Evident(plane, (1, 1), torch.zeros(BLOCK, BLOCK)) for plane in planes]
+    result = []
+    for c, (q, table) in enumerate(zip(own.coefficients, own.tables, strict=True)):
+        v, h = own.operator.ratio(c)
+        samples = block_idct((q * table)[None])[0, : -(-H // v), : -(-W // h)]
+        result.append(Evident(samples, (v, h), frequency_variances(q, table)))
+    return result
+
+
+def deviation(component: Evident, grid: Grid, index: int) -> Tensor:
+    """Expect the deviation of an earlier file's coefficients, (8, 8), levels."""
+    rounding = torch.full((BLOCK, BLOCK), ROUNDING)
+    rounding[0, 0] = ROUNDING_CONSTANT
+    ratio = grid.ratio(index)
+    if component.ratio == ratio:
+        shift = [corner // r % BLOCK for corner, r in zip(grid.corner, ratio, strict=True)]
+        spread = leakage(1).to(component.error)
+        moved = torch.einsum("ui,vj,ij->uv", spread[shift[0]], spread[shift[1]], component.error)
+        if shift == [0, 0]:
+            moved = component.error
+    else:
+        moved = component.error.mean().expand(BLOCK, BLOCK)
+    return (moved + rounding).sqrt()
+
+
+def most_likely(
+    coefficients: Tensor, table: Tensor, sigma: Tensor, rates: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Tell the integers of coefficients that a later compression has moved.
+
+    P(q | c) ~ P(q) exp(-(c - q t)^2 / (2 s^2)), P a Laplacian of rate a in steps (for the constant
+    coefficient: even), over the five integers about c / t.
+
+    Args:
+        coefficients: c, (rows, columns, 8, 8), levels.
+        table: t, (8, 8), levels.
+        sigma: s, (8, 8), levels.
+        rates: a, (8, 8).
+
+    Returns:
+        The most likely integer, and its probability, each as the coefficients.
+    """
+    a = rates.clamp(1e-3, 20.0).float()
+    a[0, 0] = 0
+    place = coefficients / table
+    candidates = torch.stack([place.round() + i for i in range(-2, 3)])
+    prior = -a * candidates.abs() + (candidates == 0) * zero_bonus(a)
+    scores = prior - 0.5 * ((candidates - place) * (table / sigma)).square()
+    probability, best = scores.softmax(0).max(0, keepdim=True)
+    return candidates.gather(0, best)[0], probability[0]
+
+
+def zero_bonus(rates: Tensor) -> Tensor:
+    """Ln P(0) - ln P(q) - a |q|: what zero has beyond the other integers' geometric law."""
+    a = rates.clamp(min=1e-3)
+    bonus = (-torch.expm1(-a / 2)).log() - (a / 2 - math.log(2) + (-torch.expm1(-a)).log())
+    return torch.where(rates > 0, bonus, 0)
+
+
+@torch.no_grad()
+def earlier_file(
+    pixels: NDArray[np.uint8],
+    own: Quantised | None,
+    grid: Grid,
+    tables: Sequence[Tensor],
+) -> Recovered:
+    """Recover the earlier file from the picture that was cut out of it.
+
+    Its samples are estimated by least squares through interpolation, cropping and averaging, and
+    quantised anew. What the file so found lacks of the picture at hand, decoded and encoded as that
+    one, is sent back in the same way, a few times: this undoes clipping, rounding, and the guess
+    for what was cropped away of the blocks at the borders.
+
+    Args:
+        pixels: at hand, (H, W, C).
+        own: the file that they come from, if it is a JPEG.
+        grid: of the earlier file.
+        tables: its quantisation tables, per component (8, 8).
+
+    Returns:
+        The earlier file, padded to whole coding units, and how doubtful it is.
+    """
+    H, W, C = pixels.shape
+    height, width = grid.padded(H, W)
+    top, left = grid.before
+    parts = components_of(pixels, own)
+    paths = [grid.path(H, W, c, part.ratio) for c, part in enumerate(parts)]
+    sigmas = [deviation(part, grid, c) for c, part in enumerate(parts)]
+    averages = [
+        Path(*(Axis.of(size, 0, size, 1, r) for size, r in zip((H, W), part.ratio, strict=True)))
+        for part in parts
+    ]
+    operator = JPEGOperator(height, width, grid.sampling, block_grids(height, width, grid.sampling))
+    q: list[Tensor] = []
+    sure = [torch.empty(0)] * C
+    lacking = [part.samples for part in parts]
+    for _ in range(ROUNDS):
+        for c, (path, missing) in enumerate(zip(paths, lacking, strict=True)):
+            change = block_dct(path.back(missing)[None])[0]
+            if len(q) <= c:
+                q.append((change / tables[c]).round())
+            else:
+                change += q[c] * tables[c]
+            for _ in range(2):
+                q[c], sure[c] = most_likely(
+                    change, tables[c], sigmas[c], laplacian_rates(q[c].double())
+                )
+        decoded = operator.decode([(x * t)[None] for x, t in zip(q, tables, strict=True)])
+        image = to_8bit(decoded[..., top : top + H, left : left + W])
+        planes = operator.planes(image)[0]
+        lacking = [
+            part.samples - average.onwards(planes[c])
+            for c, (part, average) in enumerate(zip(parts, averages, strict=True))
+        ]
+    said = [x != 0 for x in q]  # zeros are many and certain
+    doubt = sum(float((1 - p)[some].sum()) for p, some in zip(sure, said, strict=True))
+    return Recovered(
+        Quantised(height, width, tuple(q), tuple(tables), grid.sampling),
+        doubt / max(sum(int(some.sum()) for some in said), 1),
+    )
