@@ -39,21 +39,22 @@ class Tile:
         image[..., self.top : self.bottom, self.left : self.right] = inner
 
 
-def spans(size: int, side: int) -> list[tuple[int, int]]:
-    """Divide an axis of even size into even spans of nearly equal length, at most ``side``."""
-    pairs = size // 2
-    number = -(-pairs // (side // 2))
-    starts = [2 * (i * pairs // number) for i in range(number)]
+def spans(size: int, side: int, unit: int) -> list[tuple[int, int]]:
+    """Divide an axis of whole units into spans of nearly equal length, at most ``side``."""
+    units = size // unit
+    number = -(-units // (side // unit))
+    starts = [unit * (i * units // number) for i in range(number)]
     return list(zip(starts, [*starts[1:], size], strict=True))
 
 
-def tiles_of(height: int, width: int, side: int, halo: int) -> list[Tile]:
+def tiles_of(height: int, width: int, side: int, halo: int, unit: int = 2) -> list[Tile]:
     """Divide an image into tiles, row by row; one tile if it is no larger than a tile.
 
-    Sizes are even and so are the tiles': a network that halves its input sees the same pairs.
+    Sizes and the halo are multiples of a unit, and so are the tiles': a network that halves its
+    input, or knows where the blocks are, sees the same pairs and blocks.
     """
     return [
         Tile(*rows, *columns, halo)
-        for rows in spans(height, side)
-        for columns in spans(width, side)
+        for rows in spans(height, side, unit)
+        for columns in spans(width, side, unit)
     ]

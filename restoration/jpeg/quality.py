@@ -34,3 +34,16 @@ def estimated_quality(luma_table: NDArray[np.int32]) -> int:
     tables = ((scale[:, None] * standard_table() + 50) // 100).clip(1, 255)
     distance = np.abs(np.log(luma_table.ravel() / tables)).mean(1)
     return int(quality[distance.argmin()])
+
+
+@cache
+def libjpeg_tables(quality: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return libjpeg's tables of luma and chroma at a quality, each (8, 8)."""
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(file, format="JPEG", quality=quality)
+    with Image.open(file) as image:
+        assert isinstance(image, JpegImageFile)
+        luma, chroma = (
+            np.array(image.quantization[i], dtype=np.int32).reshape(8, 8) for i in (0, 1)
+        )
+    return luma, chroma

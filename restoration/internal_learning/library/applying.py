@@ -1,0 +1,69 @@
+"""The network of a library, applied to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from restoration.internal_learning.library.pictures import luma_and_chroma
+from restoration.internal_learning.tiles import tiles_of
+from restoration.jpeg import CompressedImage, known, to_tensor
+from restoration.jpeg.projection import project
+from restoration.networks.correction import WAYS, turned, turned_back
+from restoration.networks.deblocking import PERIOD, DeblockingNetwork, coarseness
+
+SIDE = 512  # of a tile, pixels
+SHRINK = 0.75  # width of the cells onto which results are projected, quantisation steps
+
+
+@torch.inference_mode()
+def restored_by(
+    net: DeblockingNetwork,
+    jpeg: CompressedImage,
+    ways: int = WAYS,
+    side: int = SIDE,
+    advance: Callable[[int], object] = bool,
+) -> Tensor:
+    """Mean of what the network makes of the image turned and mirrored, neither clamped nor projected.
+
+    Args:
+        net: the network.
+        jpeg: the file.
+        ways: how many of the eight ways, 1 to 8.
+        side: of the tiles in which it is computed; of no effect on the result but its rounding.
+        advance: called with the number of pixels done since, ``ways`` times those of the padded
+            image in all.
+
+    Returns:
+        (1, C, H, W).
+    """
+    H, W, C = jpeg.pixels.shape
+    steps = steps_of(jpeg)
+    image = to_tensor(jpeg.pixels).expand(1, 3, H, W)
+    image = F.pad(image, (0, -W % PERIOD, 0, -H % PERIOD), mode="replicate")
+    result = torch.empty_like(image)
+    halo = -(-net.reach // PERIOD) * PERIOD
+    for tile in tiles_of(*image.shape[-2:], side, halo, PERIOD):
+        part = tile.outer(image)
+        mean = torch.zeros_like(part)
+        for way in range(ways):
+            mean += turned_back(net(turned(part, way).contiguous(), steps), way)
+            advance(tile.pixels)
+        tile.place(result, mean / ways)
+    result = result[..., :H, :W]
+    return result if C == 3 else result.mean(1, keepdim=True)
+
+
+def steps_of(jpeg: CompressedImage) -> Tensor:
+    """Tell how coarse a file is, (1, 2), see ``coarseness``."""
+    tables, _ = luma_and_chroma(jpeg)
+    return coarseness(torch.from_numpy(np.stack(tables)).float())[None]
+
+
+def within_cells(image: Tensor, jpeg: CompressedImage, shrink: float = SHRINK) -> Tensor:
+    """Project a restored image onto the file's narrowed cells and clamp it."""
+    return project(image, *known(jpeg), jpeg.sampling, shrink).clamp_(0, 1)

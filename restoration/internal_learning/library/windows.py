@@ -1,0 +1,134 @@
+"""Examples with known originals, made on the fly: windows of smaller copies, compressed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from restoration.jpeg.operator import JPEGOperator
+from restoration.jpeg.quality import libjpeg_tables
+from restoration.jpeg.recompression import block_grids
+from restoration.networks.deblocking import coarseness
+
+SCALES = (0.4, 0.8)  # of the copies
+QUALITIES = (5, 95)
+OWN_TABLES = 0.5  # share of the windows that are compressed with the tables of their own file
+
+Sampling = tuple[tuple[int, int], ...]
+
+
+class Picture(NamedTuple):
+    """A picture to learn from.
+
+    Attributes:
+        estimate: file of its first estimate, a NumPy array (H, W, 3) uint8.
+        tables: quantisation tables of luma and chroma, two of (8, 8).
+        sampling: (vertical, horizontal) factors of each component.
+    """
+
+    estimate: Path
+    tables: tuple[NDArray[np.int32], NDArray[np.int32]]
+    sampling: Sampling
+
+
+class Windows(NamedTuple):
+    """A batch of examples.
+
+    Attributes:
+        jpeg: decoded, (N, 3, S, S) in [0, 1].
+        steps: how coarse each is, see ``coarseness``, (N, 2).
+        original: (N, 3, S, S) in [0, 1].
+    """
+
+    jpeg: Tensor
+    steps: Tensor
+    original: Tensor
+
+
+def window(pixels: NDArray[np.uint8], side: int, generator: np.random.Generator) -> NDArray:
+    """Cut a window out of a smaller copy, at any place and in any of the eight ways.
+
+    Args:
+        pixels: (H, W, 3), may be mapped from a file: only what the window shows is read.
+        side: S, of the window.
+        generator: of the choice.
+
+    Returns:
+        (S, S, 3) uint8.
+    """
+    H, W, _ = pixels.shape
+    low, high = SCALES
+    scale = low * (high / low) ** generator.random()
+    source = min(side / scale, H, W)  # of a small picture, less small copies
+    top, left = (generator.random() * (size - source) for size in (H, W))
+    margin = 2 * math.ceil(source / side) + 1  # pixels that the filter looks at
+    first = [max(int(start) - margin, 0) for start in (top, left)]
+    last = [math.ceil(start + source) + margin for start in (top, left)]
+    part = Image.fromarray(np.ascontiguousarray(pixels[first[0] : last[0], first[1] : last[1]]))
+    y, x = top - first[0], left - first[1]
+    box = (x, y, min(x + source, part.width), min(y + source, part.height))
+    result = np.asarray(part.resize((side, side), Image.Resampling.BICUBIC, box=box))
+    way = int(generator.integers(8))
+    result = result[:, ::-1] if way & 1 else result
+    result = result[::-1] if way & 2 else result
+    return result.transpose(1, 0, 2) if way & 4 else result
+
+
+def compressed(original: Tensor, tables: Tensor, sampling: Sampling) -> Tensor:
+    """Compress windows as libjpeg does, but for its integer arithmetic, and decode them.
+
+    Args:
+        original: (N, 3, H, W) in [0, 1].
+        tables: quantisation steps of luma and chroma for each, (N, 2, 8, 8).
+        sampling: (vertical, horizontal) factors of each component.
+
+    Returns:
+        (N, 3, H, W), rounded to the 256 levels of a decoded file.
+    """
+    H, W = original.shape[-2:]
+    operator = JPEGOperator(H, W, sampling, block_grids(H, W, sampling))
+    quantised = [
+        (x / t).round() * t
+        for x, t in (
+            (x, tables[:, min(c, 1), None, None]) for c, x in enumerate(operator.encode(original))
+        )
+    ]
+    return operator.decode(quantised).mul(255).round().clamp(0, 255) / 255
+
+
+def random_quality(generator: np.random.Generator) -> int:
+    """Draw a quality, low ones more often: half of all are below 28."""
+    low, high = QUALITIES
+    return low + int((high + 1 - low) * generator.random() ** 2)
+
+
+def windows(
+    pictures: Sequence[Picture], number: int, side: int, generator: np.random.Generator
+) -> Windows:
+    """Make a batch; all its windows share the sampling of one picture.
+
+    Args:
+        pictures: to learn from.
+        number: N, of windows.
+        side: S, a multiple of 16.
+        generator: of all choices.
+    """
+    chosen = [pictures[i] for i in generator.integers(len(pictures), size=number)]
+    originals, tables = [], []
+    for picture in chosen:
+        pixels = np.load(picture.estimate, mmap_mode="r")
+        originals.append(window(pixels, side, generator))
+        own = generator.random() < OWN_TABLES
+        tables.append(picture.tables if own else libjpeg_tables(random_quality(generator)))
+    original = torch.from_numpy(np.stack(originals)).permute(0, 3, 1, 2).contiguous().float() / 255
+    steps = torch.from_numpy(np.stack([np.stack(t) for t in tables])).float()
+    jpeg = compressed(original, steps, chosen[0].sampling)
+    return Windows(jpeg, coarseness(steps), original)
