@@ -28,7 +28,7 @@ def restored_by(
     side: int = SIDE,
     advance: Callable[[int], object] = bool,
 ) -> Tensor:
-    """Mean of what the network makes of the image turned and mirrored, neither clamped nor projected.
+    """Mean of what the network makes of the turned and mirrored image, not yet projected.
 
     Args:
         net: the network.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,9 @@ class Description:
         version: of this format.
     """
 
-    widths: list[int]
-    blocks: list[int]
-    entry: int
+    widths: list[int] = field(default_factory=lambda: [64, 96])
+    blocks: list[int] = field(default_factory=lambda: [2, 2])
+    entry: int = 2
     pictures: list[str] = field(default_factory=list)
     qualities: list[int] = field(default_factory=list)
     steps: int = 0
@@ -150,12 +150,7 @@ def load_library(path: str | Path) -> Library:
     return Library(net.eval().requires_grad_(False), description)
 
 
-def as_dict(description: Description) -> dict[str, Any]:
-    """Turn into plain values, which can be loaded without executing anything."""
-    return asdict(description)
-
-
-def quartiles(qualities: Sequence[int]) -> list[int]:
-    """Return the lowest, the median and the highest."""
+def spread(qualities: Sequence[int]) -> list[int]:
+    """Return the lowest, the median and the highest quality."""
     ordered = sorted(qualities)
     return [ordered[0], ordered[len(ordered) // 2], ordered[-1]]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ from restoration.errors import Interrupted
 from restoration.internal_learning.library.checkpoint import (
     Description,
     LibraryIO,
-    as_dict,
     description_of,
     read_library,
+    spread,
 )
 from restoration.internal_learning.library.data import WindowData
 from restoration.internal_learning.library.module import LibraryLearning
 from restoration.internal_learning.library.windows import Picture
 from restoration.internal_learning.worker import precision
+from restoration.jpeg import estimated_quality
 from restoration.support.interruption import Interruption
 from restoration.support.quiet import quiet
 
@@ -81,7 +83,7 @@ class Saving(Checkpoint):
         assert isinstance(module, LibraryLearning)
         self.description.steps = trainer.global_step
         self.description.spent = round(module.spent, 1)
-        checkpoint["library"] = as_dict(self.description)
+        checkpoint["library"] = asdict(self.description)
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Give Ctrl-C back."""
@@ -101,8 +103,17 @@ class Saving(Checkpoint):
             raise Interrupted("stopped; nothing was saved since the last checkpoint") from exception
 
 
+def description_for(pictures: Sequence[Picture], seed: int) -> Description:
+    """Describe a library that is to learn on pictures, with the usual network."""
+    return Description(
+        pictures=[picture.estimate.stem for picture in pictures],
+        qualities=spread([estimated_quality(picture.tables[0]) for picture in pictures]),
+        seed=seed,
+    )
+
+
 def learn(
-    pictures: list[Picture],
+    pictures: Sequence[Picture],
     path: Path,
     description: Description,
     budget: float,

@@ -91,22 +91,22 @@ def pictures_of(
     paths: list[Path],
     cache: Path,
     refused: Callable[[RestorationError], object],
-    advance: Callable[[Path], bool],
-) -> list[tuple[Path, Picture]]:
+    due: Callable[[Path], bool],
+) -> list[Picture]:
     """Prepare the pictures of a library, leaving out those that cannot be used.
 
     Args:
         paths: of the JPEGs.
         cache: see ``picture_of``.
         refused: told why a file was left out.
-        advance: told what is prepared next; False ends the preparation.
+        due: asked before each file whether there is time for it.
     """
-    result = []
+    result: list[Picture] = []
     for path in paths:
-        if not advance(path):
+        if not due(path):
             break
         try:
-            result.append((path, picture_of(path, cache)))
+            result.append(picture_of(path, cache))
         except RestorationError as error:
             refused(error)
     return result
