@@ -26,7 +26,7 @@ from restoration.run_folder import CONFIG, RUNS, run_version, same_run
 from restoration.support.files import find
 from restoration.support.quiet import quiet
 from restoration.support.usage import plain
-from restoration.task import RestorationTask
+from restoration.task import DeepImagePrior
 
 
 class FitCLI(LightningCLI):
@@ -202,7 +202,7 @@ def fit(arguments: list[str]) -> None:
     try:
         with quiet():
             FitCLI(
-                RestorationTask,
+                DeepImagePrior,
                 SingleImage,
                 parser_class=Parser,
                 seed_everything_default=0,

@@ -10,20 +10,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from restoration.batch import Batch
 from restoration.errors import RestorationError
 from restoration.independent import local_rank
 from restoration.inputs import NetworkInput, Noise
 from restoration.jpeg import (
     CompressedImage,
     compress,
-    known,
     read_jpeg,
     read_lossless,
     read_truth,
     to_tensor,
 )
 from restoration.jpeg.reading import shape_of
-from restoration.losses import Batch
 from restoration.support.files import find
 
 
@@ -127,14 +126,8 @@ class SingleImage(LightningDataModule):
         self.truth = None if truth is None else to_tensor(truth)
         target = to_tensor(self.jpeg.pixels)
         generator = torch.Generator().manual_seed(torch.initial_seed())
-        coefficients, tables = known(self.jpeg)
-        self.batch = Batch(
-            z=self.input(self.jpeg, target, generator),
-            target=target,
-            coefficients=coefficients,
-            tables=tables,
-            sampling=self.jpeg.sampling,
-        )
+        z = self.input(self.jpeg, target, generator)
+        self.batch = Batch(z, target, self.jpeg.quantised)
         self.ready = True
 
     def train_dataloader(self) -> DataLoader[Batch]:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from restoration.estimate.passes import quick_estimate
+from restoration.estimate.passes import first_estimate
 from restoration.jpeg import CompressedImage
 
 
@@ -75,4 +75,4 @@ class EstimateAndNoise(NetworkInput):
     def __call__(self, jpeg: CompressedImage, target: Tensor, generator: torch.Generator) -> Tensor:
         """See ``NetworkInput.__call__``."""
         noise = Noise(self.depth, self.scale)(jpeg, target, generator)
-        return torch.cat([quick_estimate(jpeg), target, noise], 1)
+        return torch.cat([first_estimate(jpeg.quantised), target, noise], 1)

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from restoration.ciede2000 import ciede2000
 from restoration.jpeg.colour import rgb_to_ycbcr
+from restoration.jpeg.image import to_8bit
 
 MS_SSIM_MINIMUM_SIDE = 176  # pixels: five scales of an 11-pixel window
-
-
-def to_8bit(image: Tensor) -> Tensor:
-    """Round to the 256 levels of an 8-bit file, still as floats: (N, C, H, W) in [0, 1]."""
-    return image.clamp(0, 1).mul(255).round_().div_(255)
-
-
-def to_pixels(image: Tensor) -> NDArray[np.uint8]:
-    """(1, C, H, W) in [0, 1] -> (H, W, C) uint8, rounded."""
-    levels = to_8bit(image).mul(255).round().byte()
-    return np.asarray(levels[0].permute(1, 2, 0).cpu())
 
 
 def psnr(image: Tensor, truth: Tensor) -> Tensor:
@@ -76,6 +63,29 @@ def chroma_psnr(image: Tensor, truth: Tensor) -> Tensor:
         return image.new_tensor(math.nan)
     error = rgb_to_ycbcr(to_8bit(image)) - rgb_to_ycbcr(truth)
     return -10 * torch.log10(error[:, 1:].square().mean())
+
+
+def ciede2000(image: Tensor, truth: Tensor) -> Tensor:
+    """Mean CIEDE2000 difference over all pixels; 1 is about what an eye can tell.
+
+    Args:
+        image: (1, 3, H, W) sRGB in [0, 1].
+        truth: of the same shape.
+
+    Returns:
+        A scalar; NaN for grey images, and where scikit-image (the extra "figures") is missing.
+
+    Reference: Sharma, Wu, Dalal, The CIEDE2000 color-difference formula, Color Research and
+    Application 2005; scikit-image's implementation.
+    """
+    try:
+        from skimage.color import deltaE_ciede2000, rgb2lab
+    except ImportError:
+        return image.new_tensor(math.nan)
+    if image.shape[1] != 3:
+        return image.new_tensor(math.nan)
+    lab = (rgb2lab(x[0].double().cpu().numpy(), channel_axis=0) for x in (image, truth))
+    return image.new_tensor(deltaE_ciede2000(*lab, channel_axis=0).mean())
 
 
 Scores = dict[str, float | None]

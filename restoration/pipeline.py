@@ -13,19 +13,20 @@ from PIL import Image
 from torch import Tensor
 
 from restoration.errors import RestorationError
-from restoration.estimate.passes import quick_estimate
+from restoration.estimate.passes import first_estimate
 from restoration.internal_learning.copies import SMALLEST, copies_of, training_copies
 from restoration.internal_learning.ensemble import Member, Workers, application_units
 from restoration.jpeg import (
     CompressedImage,
+    Quantised,
     estimated_quality,
-    known,
     read_jpeg,
     read_truth,
+    to_pixels,
     to_tensor,
 )
 from restoration.jpeg.projection import project
-from restoration.metrics import Scores, scores, to_pixels
+from restoration.metrics import Scores, scores
 from restoration.presets import PRESETS, Preset
 
 # Width of the cells, in quantisation steps, onto which corrected images are projected: wider than
@@ -108,10 +109,9 @@ def restore(
     image = restore_jpeg(jpeg, PRESETS[preset], seed, device, tile, advance)
     upright = jpeg.upright(to_pixels(image))
     seconds = time.monotonic() - began
-    upright.info |= {k: v for k, v in (("icc_profile", jpeg.icc), ("exif", jpeg.exif)) if v}
     report = Report(
         size=upright.size,
-        quality=estimated_quality(jpeg.tables[0]),
+        quality=estimated_quality(jpeg.quantised.tables[0]),
         preset=preset,
         seed=seed,
         seconds=round(seconds, 2),
@@ -138,7 +138,8 @@ def restore_jpeg(
         (1, C, H, W) in [0, 1], in the orientation in which the JPEG is stored.
     """
     device = device_named(device)
-    H, W, _ = jpeg.pixels.shape
+    file = jpeg.quantised
+    H, W = file.height, file.width
     side = tile_side(H, W, tile)
     rounds = preset.rounds if min(H, W) >= SMALLEST else 0
     steps = steps_for(H, W, preset)
@@ -150,17 +151,17 @@ def restore_jpeg(
         if advance:
             advance(units, total)
 
-    def first(file: CompressedImage) -> Tensor:
-        units = pass_units(*file.pixels.shape[:2])
-        return quick_estimate(file, preset.passes, preset.count, lambda: done(units))
+    def first(some: Quantised) -> Tensor:
+        units = pass_units(some.height, some.width)
+        return first_estimate(some, preset.passes, preset.count, lambda: done(units))
 
     if not rounds:
-        return project(first(jpeg), *known(jpeg), jpeg.sampling).clamp_(0, 1)
+        return project(first(file), file).clamp_(0, 1)
     with Workers(preset.networks, device) as workers:
-        estimate = image = first(jpeg)
+        estimate = image = first(file)
         corrections: list[Tensor] = []
         for _ in range(rounds):
-            examples = [x.numpy() for x in training_copies(jpeg, image, first)]
+            examples = [x.numpy() for x in training_copies(file, image, first)]
             seeds = range(seed + len(corrections), seed + len(corrections) + preset.networks)
             members = [
                 Member(
@@ -176,7 +177,7 @@ def restore_jpeg(
             ]
             corrections += [torch.from_numpy(x) for x in workers.optimise(members, done)]
             image = estimate + torch.stack(corrections).mean(0)
-            image = project(image, *known(jpeg), jpeg.sampling, CORRECTED_SHRINK).clamp_(0, 1)
+            image = project(image, file, CORRECTED_SHRINK).clamp_(0, 1)
     return image
 
 

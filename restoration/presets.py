@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Preset:
     """How much work goes into an image.
 
-    A first estimate (``quick_estimate``) is corrected by the mean of what independently optimised
+    A first estimate (``first_estimate``) is corrected by the mean of what independently optimised
     networks have learned on smaller copies of the image, and projected
     onto the narrowed quantisation constraint set. Networks of a later round learn on copies of what
     the rounds before made of the image.

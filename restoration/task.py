@@ -12,9 +12,10 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 
+from restoration.batch import Batch
 from restoration.data import image_of
 from restoration.errors import RestorationError
-from restoration.losses import Batch, Loss
+from restoration.losses import Loss
 from restoration.networks.fast.cuda_graph import recorded
 from restoration.support.generators import own_generator
 
@@ -22,7 +23,7 @@ from restoration.support.generators import own_generator
 NetFactory = Callable[[int, int], nn.Module]
 
 
-class RestorationTask(LightningModule):
+class DeepImagePrior(LightningModule):
     """Optimise a network so that the loss of its output is least.
 
     Args:

@@ -7,7 +7,7 @@ from PIL import Image, ImageOps
 
 from restoration.data import SingleImage
 from restoration.errors import RestorationError
-from restoration.estimate.passes import quick_estimate
+from restoration.estimate.passes import first_estimate
 from restoration.inputs import DecodedJPEG, EstimateAndNoise, Noise
 from restoration.jpeg import compress, to_tensor
 
@@ -59,7 +59,7 @@ def test_the_estimate_comes_before_the_jpeg_and_the_noise(photo):
     target = to_tensor(jpeg.pixels)
     z = EstimateAndNoise(depth=2, scale=0.5)(jpeg, target, torch.Generator().manual_seed(3))
     noise = torch.rand(1, 2, 32, 48, generator=torch.Generator().manual_seed(3)) * 0.5
-    assert torch.equal(z, torch.cat([quick_estimate(jpeg), target, noise], 1))
+    assert torch.equal(z, torch.cat([first_estimate(jpeg.quantised), target, noise], 1))
 
 
 def test_the_batch_is_moved_once():
@@ -67,7 +67,7 @@ def test_the_batch_is_moved_once():
     batch = data.batch
     moved = data.transfer_batch_to_device(batch, torch.device("meta"), 0)
     assert moved.target.device.type == "meta"
-    assert all(c.device.type == "meta" for c in (*moved.coefficients, *moved.tables))
+    assert all(c.device.type == "meta" for c in (*moved.file.coefficients, *moved.file.tables))
     assert data.transfer_batch_to_device(batch, torch.device("meta"), 0) is moved
 
 
@@ -75,7 +75,7 @@ def test_a_grey_jpeg_is_one_channel(photo, tmp_path):
     Image.fromarray(photo).convert("L").save(tmp_path / "grey.jpg", quality=10)
     batch = prepared(image=str(tmp_path / "grey.jpg")).batch
     assert batch.target.shape == (1, 1, 192, 192)
-    assert len(batch.coefficients) == len(batch.tables) == 1
+    assert len(batch.file.coefficients) == len(batch.file.tables) == 1
 
 
 def test_the_truth_of_a_turned_jpeg_is_turned_alike(photo, tmp_path):

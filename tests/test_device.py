@@ -17,7 +17,7 @@ from restoration.__main__ import main
 from restoration.data import SingleImage
 from restoration.networks import Hourglass
 from restoration.networks.fast.cuda_graph import recorded
-from restoration.task import RestorationTask
+from restoration.task import DeepImagePrior
 
 META = torch.device("meta")
 LOSSES = {
@@ -79,7 +79,7 @@ def test_no_step_waits_for_the_device_or_takes_data_from_the_host(
     net = Hourglass(3, 3, (4, 4, 4), (0, 2, 2), nearest_levels).to(META)
     monkeypatch.setattr(networks.hourglass, "PHASES_PIXELS", 0)
     loss = LOSSES[loss]().to(META)
-    task = RestorationTask(Hourglass, loss, perturbation=0 if loss.calls_net else 1 / 30)
+    task = DeepImagePrior(Hourglass, loss, perturbation=0 if loss.calls_net else 1 / 30)
     task.net, batch = net, data.batch.to(META)
     if loss.calls_net:
         batch = replace(batch, z=batch.target)

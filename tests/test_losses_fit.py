@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from restoration.__main__ import main
 from restoration.losses import Loss
-from restoration.task import RestorationTask
+from restoration.task import DeepImagePrior
 
 BASIS = ["--config", "configs/base.yaml", "--config", "configs/net/low.yaml"]
 IMAGE = ["--data.image", "samples/coffee.png", "--data.quality", "10", "--data.crop", "64"]
@@ -107,7 +107,7 @@ def test_colour_histograms_reach_tensorboard(tmp_path):
 def test_full_precision_switches_tf32_off_for_the_run(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        RestorationTask,
+        DeepImagePrior,
         "on_train_batch_start",
         lambda *arguments: seen.append(torch.backends.cudnn.allow_tf32),
     )

@@ -8,9 +8,8 @@ import torch
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import peak_signal_noise_ratio
 
-from restoration.ciede2000 import ciede2000
-from restoration.jpeg import compress, read_lossless, to_tensor
-from restoration.metrics import ms_ssim, psnr, scores, to_pixels
+from restoration.jpeg import compress, read_lossless, to_pixels, to_tensor
+from restoration.metrics import ciede2000, ms_ssim, psnr, scores
 
 
 def test_psnr_is_scikit_images_on_8_bit(photo):

@@ -9,7 +9,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from restoration.data import image_of
-from restoration.metrics import to_pixels
+from restoration.jpeg import to_pixels
 
 
 class LogImages(Callback):

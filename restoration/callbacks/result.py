@@ -18,12 +18,12 @@ from restoration.callbacks.smoothing import OutputSmoothing
 from restoration.callbacks.table import show
 from restoration.data import SingleImage, image_of
 from restoration.errors import Interrupted
-from restoration.jpeg import pixels_of
+from restoration.jpeg import pixels_of, to_pixels, to_png
 from restoration.jpeg.projection import SHRINK, project
-from restoration.metrics import scores, to_pixels
+from restoration.metrics import scores
 from restoration.support.figures import comparison
 from restoration.support.files import write_atomically
-from restoration.task import RestorationTask
+from restoration.task import DeepImagePrior
 
 AnyCallback = TypeVar("AnyCallback", bound=Callback)
 IMAGE = "restored.png"
@@ -88,7 +88,7 @@ class ResultWriter(Callback):
             if keeper.written:
                 self.write_image(trainer, f"{keeper.name}.png", keeper.image)
         assert self.directory is not None
-        assert isinstance(module, RestorationTask)
+        assert isinstance(module, DeepImagePrior)
         result = self.result(trainer, module)
         write_atomically(self.directory / COMPARISON, self.compare(trainer, result))
         content = json.dumps(result, indent=2, allow_nan=False) + "\n"
@@ -110,16 +110,14 @@ class ResultWriter(Callback):
                 image = keeper.image
         if image is None or self.shrink is None:
             return image
-        batch = image_of(trainer).batch.to(image.device)
-        return project(image, batch.coefficients, batch.tables, batch.sampling, self.shrink).clamp_(
-            0, 1
-        )
+        file = image_of(trainer).batch.file.to(image.device)
+        return project(image, file, self.shrink).clamp_(0, 1)
 
     def write_image(self, trainer: Trainer, name: str, image: Tensor | None) -> None:
         """Write one image upright, with the JPEG's profile and EXIF."""
         if image is not None and self.directory is not None:
-            png = image_of(trainer).jpeg.to_png(to_pixels(image))
-            write_atomically(self.directory / name, png)
+            upright = image_of(trainer).jpeg.upright(to_pixels(image))
+            write_atomically(self.directory / name, to_png(upright))
 
     def compare(self, trainer: Trainer, result: dict[str, Any]) -> bytes:
         """Draw JPEG | restored | original, the original where it is known, as a PNG."""
@@ -139,7 +137,7 @@ class ResultWriter(Callback):
                 panels.append((caption + value, pixels))
         return comparison(panels)
 
-    def result(self, trainer: Trainer, task: RestorationTask) -> dict[str, Any]:
+    def result(self, trainer: Trainer, task: DeepImagePrior) -> dict[str, Any]:
         """Collect the content of the result file."""
         data = image_of(trainer)
         assert isinstance(data, SingleImage)

@@ -10,15 +10,15 @@ import torch.nn.functional as F
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
+from restoration.batch import Batch
 from restoration.callbacks.keep import KeepImage
 from restoration.data import image_of
 from restoration.errors import RestorationError
-from restoration.estimate.passes import quick_estimate
+from restoration.estimate.passes import first_estimate
 from restoration.estimate.rejpeg import shifted_jpeg
 from restoration.jpeg import CompressedImage
 from restoration.jpeg.noise import noise_sigma
 from restoration.jpeg.operator import BLOCK
-from restoration.losses import Batch
 
 CHECK_EVERY = 50  # steps between two looks at the patience: each waits for the device
 
@@ -94,7 +94,7 @@ class BlindRule(KeepImage, ABC):
 class NearestEstimate(BlindRule):
     """Keep the output nearest to the restoration without a network.
 
-    d = mean (a - e)^2, e from ``quick_estimate``, which lies nearer to the original than the JPEG.
+    d = mean (a - e)^2, e from ``first_estimate``, which lies nearer to the original than the JPEG.
     """
 
     name = "nearest_estimate"
@@ -105,7 +105,7 @@ class NearestEstimate(BlindRule):
 
     def make(self, jpeg: CompressedImage) -> Tensor:
         """Return the reference, (1, C, H, W) in [0, 1]."""
-        return quick_estimate(jpeg, passes=2)
+        return first_estimate(jpeg.quantised, passes=2)  # near enough, in less time
 
     def criterion(self, smoothed: Tensor, batch: Batch) -> Tensor:
         """See ``BlindRule.criterion``."""
@@ -135,7 +135,7 @@ class Discrepancy(BlindRule):
 
     def prepare(self, jpeg: CompressedImage, batch: Batch) -> None:
         """Estimate s."""
-        self.variance = (noise_sigma(batch.coefficients, batch.tables) / 255) ** 2
+        self.variance = (noise_sigma(batch.file) / 255) ** 2
 
     def criterion(self, smoothed: Tensor, batch: Batch) -> Tensor:
         """See ``BlindRule.criterion``."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 import time
 from dataclasses import asdict
@@ -11,11 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from restoration.jpeg import pixels_of, read_jpeg, read_lossless
+from restoration.jpeg import pixels_of, read_jpeg, read_lossless, to_png
 from restoration.pipeline import Restored, restore
 from restoration.support.durations import readable
 from restoration.support.figures import comparison
@@ -94,19 +92,10 @@ def restore_file(
             options.tile,
             steps.advance,
         )
-    write_atomically(target, png(result.image))
+    write_atomically(target, to_png(result.image))
     if options.compare is not None:
         write_atomically(options.compare, sheet(source, result, options.truth))
     return asdict(result.report)
-
-
-def png(image: Image.Image) -> bytes:
-    """Encode an image with its profile and EXIF."""
-    file = io.BytesIO()
-    image.save(
-        file, format="PNG", icc_profile=image.info.get("icc_profile"), exif=image.info.get("exif")
-    )
-    return file.getvalue()
 
 
 def sheet(source: Path, result: Restored, truth: Path | None) -> bytes:

@@ -15,22 +15,24 @@ from restoration.estimate.collaborative import (
     reference_positions,
 )
 from restoration.estimate.total_variation import total_variation
-from restoration.jpeg.noise import patch_variances
-from restoration.jpeg.operator import BLOCK, JPEGOperator
+from restoration.jpeg.image import Quantised
+from restoration.jpeg.noise import in_cells, patch_variances
+from restoration.jpeg.operator import BLOCK
 from restoration.jpeg.projection import SHRINK, project_planes
-from restoration.jpeg.reading import CompressedImage, known
 
 
-def quick_estimate(
-    jpeg: CompressedImage,
-    passes: int = 8,
+def first_estimate(
+    file: Quantised,
+    passes: int = 3,
     count: int = 16,
-    advance: Callable[[], object] = bool,
+    advance: Callable[[], object] | None = None,
 ) -> Tensor:
     """Restore without a network: total variation, then collaborative filtering.
 
+    This is what the preset "fast" does, and what networks start from.
+
     Args:
-        jpeg: the file.
+        file: what it knows.
         passes: see ``collaborative_restoration``, as the following.
         count: patches per group.
         advance: called after every pass.
@@ -38,22 +40,22 @@ def quick_estimate(
     Returns:
         (1, C, H, W) in [0, 1].
     """
-    start = total_variation(jpeg)
-    return collaborative_restoration(jpeg, start, passes, count=count, advance=advance)
+    start = total_variation(file)
+    return collaborative_restoration(file, start, passes, count=count, advance=advance)
 
 
 @torch.no_grad()
 def collaborative_restoration(
-    jpeg: CompressedImage,
+    file: Quantised,
     start: Tensor,
-    passes: int = 8,
+    passes: int,
     strengths: tuple[float, float] = (1.2, 0.35),
     shrink: float = SHRINK,
     stride: int = 5,
     radius: int = 20,
     count: int = 16,
     guidance: float = 0.75,
-    advance: Callable[[], object] = bool,
+    advance: Callable[[], object] | None = None,
 ) -> Tensor:
     """Alternate collaborative filtering, chroma from luma, and projection onto the narrowed QCS.
 
@@ -63,7 +65,7 @@ def collaborative_restoration(
     of the passes threshold; the others attenuate, with the pass before as their pilot.
 
     Args:
-        jpeg: the file.
+        file: what it knows.
         start: a first estimate, (1, C, H, W) in [0, 1]; patches are matched in its luma.
         passes: of filter and projection.
         strengths: factors of the estimated deviation at the first and the last pass; those between
@@ -78,11 +80,9 @@ def collaborative_restoration(
     Returns:
         (1, C, H, W) in [0, 1].
     """
-    coefficients, tables = known(jpeg)
-    operator = JPEGOperator.of_file(jpeg)
+    operator = file.operator
     variances = [
-        patch_variances(q, t, operator.ratio(c))
-        for c, (q, t) in enumerate(zip(coefficients, tables, strict=True))
+        patch_variances(*in_cells(file, c), operator.ratio(c)) for c in range(len(file.tables))
     ]
     planes = operator.planes(start)
     H, W = planes.shape[-2:]
@@ -102,8 +102,9 @@ def collaborative_restoration(
         planes = pilot[None, :, :H, :W].clone()
         if planes.shape[1] == 3:
             planes[:, 1:].lerp_(chroma_from_luma(planes), guidance)
-        planes = project_planes(planes, operator, coefficients, tables, shrink, edge_passes=1)
-        advance()
+        planes = project_planes(planes, file, shrink, edge_passes=1)
+        if advance is not None:
+            advance()
     return operator.image(planes).clamp_(0, 1)
 
 

@@ -6,10 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from restoration.estimate.rejpeg import plain_decode
-from restoration.jpeg.operator import JPEGOperator
+from restoration.jpeg.image import Quantised
 from restoration.jpeg.projection import project_planes
-from restoration.jpeg.reading import CompressedImage, known
 
 
 def variation_gradient(planes: Tensor, weights: Tensor, softness: float) -> Tensor:
@@ -39,7 +37,7 @@ def variation_gradient(planes: Tensor, weights: Tensor, softness: float) -> Tens
 
 @torch.no_grad()
 def total_variation(
-    jpeg: CompressedImage,
+    file: Quantised,
     iterations: int = 40,
     shrink: float = 0.6,
     chroma_weight: float = 0.5,
@@ -52,7 +50,7 @@ def total_variation(
     Nesterov's method does. P projects onto the narrowed QCS.
 
     Args:
-        jpeg: the file.
+        file: what it knows.
         iterations: of the descent.
         shrink: width of the cells, quantisation steps.
         chroma_weight: weight of Cb and Cr in TV, beside 1 of Y.
@@ -65,9 +63,8 @@ def total_variation(
     Reference: Bredies and Holler, A total variation-based JPEG decompression model, SIAM Journal on
     Imaging Sciences 2012, for the model; the descent is that of Beck and Teboulle's FISTA.
     """
-    coefficients, tables = known(jpeg)
-    operator = JPEGOperator.of_file(jpeg)
-    x = operator.planes(plain_decode(jpeg))
+    operator = file.operator
+    x = operator.planes(file.decode())
     weights = x.new_full((1, x.shape[1], 1, 1), chroma_weight)
     weights[:, 0] = 1
     y, momentum = x, 1.0
@@ -75,7 +72,7 @@ def total_variation(
         gradient = variation_gradient(y, weights, softness)
         rms = gradient.square().mean().sqrt().clamp(min=1e-9)  # a flat image has none
         new = y - gradient * (step / k**0.5 / rms)
-        new = project_planes(new, operator, coefficients, tables, shrink, edge_passes=1)
+        new = project_planes(new, file, shrink, edge_passes=1)
         following = (1 + (1 + 4 * momentum**2) ** 0.5) / 2
         y = new + (new - x) * ((momentum - 1) / following)
         x, momentum = new, following

@@ -11,8 +11,10 @@ import torch
 from jsonargparse import ArgumentParser
 from PIL import Image
 
+from restoration.batch import Batch
 from restoration.experiments.grid import Run
-from restoration.losses import Batch, Loss
+from restoration.jpeg import Quantised
+from restoration.losses import Loss
 
 SIDE = 256  # pixels of the image that is timed; a step costs in proportion to the pixels
 STEPS = 2  # after one that warms up
@@ -47,7 +49,8 @@ def seconds_per_pixel(model: dict) -> float:
     z = torch.rand(1, 3, SIDE, SIDE, generator=generator)
     blocks = [torch.zeros(SIDE // s, SIDE // s, 8, 8) for s in (8, 16, 16)]
     tables = (torch.ones(8, 8),) * 3
-    batch = Batch(z, z, tuple(blocks), tables, ((2, 2), (1, 1), (1, 1)))
+    file = Quantised(SIDE, SIDE, tuple(blocks), tables, ((2, 2), (1, 1), (1, 1)))
+    batch = Batch(z, z, file)
     optimizer = torch.optim.Adam([*made.net.parameters(), *made.loss.parameters()], fused=True)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from restoration.jpeg import CompressedImage, to_tensor
+from restoration.jpeg import Quantised, to_8bit
 from restoration.jpeg.operator import BLOCK
 from restoration.jpeg.recompression import compress_like
 
@@ -43,7 +43,7 @@ class Copy(NamedTuple):
 
 
 def training_copies(
-    jpeg: CompressedImage, estimate: Tensor, restore: Callable[[CompressedImage], Tensor]
+    file: Quantised, estimate: Tensor, restore: Callable[[Quantised], Tensor]
 ) -> list[Tensor]:
     """Make JPEGs whose original is known: smaller copies of the estimate, compressed like the file.
 
@@ -51,7 +51,7 @@ def training_copies(
     makes it an example of what the full size looks like.
 
     Args:
-        jpeg: the file.
+        file: what it knows.
         estimate: of its original, (1, C, H, W) in [0, 1].
         restore: what made the estimate from the file.
 
@@ -69,8 +69,9 @@ def training_copies(
     result = []
     for scale, top, left, h, w in copies_of(*size):
         original = smaller[scale][..., top : top + h, left : left + w].clamp(0, 1)
-        compressed = compress_like(original, jpeg)
-        result.append(torch.cat([restore(compressed), to_tensor(compressed.pixels), original]))
+        compressed = compress_like(original, file)
+        decoded = to_8bit(compressed.decode())
+        result.append(torch.cat([restore(compressed), decoded, original]))
     return result
 
 

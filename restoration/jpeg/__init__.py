@@ -1,25 +1,28 @@
-"""What a JPEG file knows: pixels, quantised coefficients, tables, sampling, metadata."""
+"""JPEG files: reading and writing, what they know of their original, and the maths of that."""
 
-from restoration.jpeg.quality import estimated_quality
-from restoration.jpeg.reading import (
+from restoration.jpeg.image import (
     CompressedImage,
-    compress,
-    known,
+    Quantised,
     pixels_of,
-    read_jpeg,
-    read_lossless,
-    read_truth,
+    to_8bit,
+    to_pixels,
+    to_png,
     to_tensor,
 )
+from restoration.jpeg.quality import estimated_quality
+from restoration.jpeg.reading import compress, read_jpeg, read_lossless, read_truth
 
 __all__ = [
     "CompressedImage",
+    "Quantised",
     "compress",
     "estimated_quality",
-    "known",
     "pixels_of",
     "read_jpeg",
     "read_lossless",
     "read_truth",
+    "to_8bit",
+    "to_pixels",
+    "to_png",
     "to_tensor",
 ]

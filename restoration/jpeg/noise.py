@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from restoration.jpeg.colour import constants
+from restoration.jpeg.image import Quantised
 from restoration.jpeg.operator import BLOCK, cosines
 
 
@@ -51,6 +51,19 @@ def cell_variances(rates: Tensor) -> tuple[Tensor, Tensor]:
     zero = 2 / a**2 - decay * (h**2 + 2 * h / a) / (1 - decay)
     other = h**2 + 2 / a**2 - 2 * h / a / torch.tanh(a * h)
     return zero.to(rates), other.to(rates)
+
+
+def in_cells(file: Quantised, component: int) -> tuple[Tensor, Tensor]:
+    """Return a component's coefficients in cells, and the cells' widths in levels, (8, 8).
+
+    They are the coefficients in steps and the table but where cells are wider than steps; then the
+    mean width of each frequency is taken.
+    """
+    q, table = file.coefficients[component], file.tables[component]
+    if file.widths is None:
+        return q, table
+    width = file.widths[component].expand_as(q).mean((0, 1))
+    return q / width, table * width
 
 
 def frequency_variances(coefficients: Tensor, table: Tensor) -> Tensor:
@@ -130,23 +143,20 @@ def patch_variances(coefficients: Tensor, table: Tensor, ratio: tuple[int, int])
     return (torch.einsum("yui,xvj,ij->yxuv", down, across, error) + error.mean()) / 2
 
 
-def noise_sigma(
-    coefficients: Sequence[Tensor], tables: Sequence[Tensor], correction: float = 1.15
-) -> float:
+def noise_sigma(file: Quantised, correction: float = 1.15) -> float:
     """Estimate the standard deviation of JPEG minus original over all channels, in levels 0-255.
 
     The errors of Y, Cb and Cr are taken for uncorrelated and sent through the colour transform.
     What subsampling takes away is left out (about 1 % of the squared error at quality 10).
 
     Args:
-        coefficients: per component, (rows, columns, 8, 8), in quantisation steps.
-        tables: per component, (8, 8).
+        file: what it knows.
         correction: the estimate's excess in squared error, divided out; the default is the
             geometric mean over twelve tuning photographs at qualities 10 to 25, whose standard
             deviation of 1 dB leaves sigma uncertain by about 12 % an image.
     """
     variances = torch.stack(
-        [component_variance(c, t) for c, t in zip(coefficients, tables, strict=True)]
+        [component_variance(*in_cells(file, c)) for c in range(len(file.tables))]
     )
     if len(variances) == 3:
         to_rgb = constants(variances.dtype, variances.device)[1]

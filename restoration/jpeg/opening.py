@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
 from restoration.errors import RestorationError
 
+MOST_PIXELS = 200_000_000  # of an image, if nothing else is said
 MINIMUM_SIDE = 16  # pixels: one 4:2:0 coding unit
 
 
 def read_bytes(path: str | Path) -> bytes:
     """Read a whole file, with a readable error where that fails."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+            raise RestorationError(f"{path} is no regular file")  # reading it might never end
         data = Path(path).read_bytes()
     except OSError as error:
         raise RestorationError(f"cannot read {path}: {error.strerror}") from error
@@ -24,17 +31,46 @@ def read_bytes(path: str | Path) -> bytes:
     return data
 
 
-def open_image(data: bytes, name: str | Path) -> Image.Image:
-    """Decode a whole image with Pillow, with a readable error where that fails."""
+def is_image(data: bytes) -> bool:
+    """Whether Pillow knows what it is."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged metadata and large images are no news here
+        with Image.open(io.BytesIO(data)):
+            return True
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
+
+
+@contextmanager
+def without_pillows_limit() -> Iterator[None]:
+    """Let Pillow open images of any size: how large they may be is told in our own words."""
+    limit = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def open_image(data: bytes, name: str | Path, most: int = MOST_PIXELS) -> Image.Image:
+    """Decode a whole image with Pillow, with a readable error where that fails.
+
+    Args:
+        data: the file.
+        name: for errors.
+        most: pixels of the largest image that is decoded.
+    """
+    try:
+        with warnings.catch_warnings(), without_pillows_limit():
+            warnings.simplefilter("ignore")  # damaged metadata is no news here
             image = Image.open(io.BytesIO(data))
+            if image.width * image.height > most:
+                raise RestorationError(
+                    f"{name} is too large: {image.width} x {image.height} pixels, of which "
+                    f"{most / 1e6:g} million are allowed; give --max-pixels for more"
+                )
             image.load()
     except UnidentifiedImageError as error:
         raise RestorationError(f"{name} is not an image that can be read") from error
-    except Image.DecompressionBombError as error:
-        raise RestorationError(f"{name} is too large: {error}") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise RestorationError(f"{name} is damaged: {error}") from error
     if min(image.size) < MINIMUM_SIDE:

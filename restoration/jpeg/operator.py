@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from restoration.jpeg.colour import rgb_to_ycbcr, ycbcr_to_rgb
-from restoration.jpeg.reading import CompressedImage
 
 BLOCK = 8
 
@@ -77,21 +76,6 @@ class JPEGOperator:
     width: int
     sampling: tuple[tuple[int, int], ...]
     grids: tuple[tuple[int, int], ...]
-
-    @classmethod
-    def of(
-        cls, image: Tensor, coefficients: Sequence[Tensor], sampling: tuple[tuple[int, int], ...]
-    ) -> JPEGOperator:
-        """Build the operator of a file: an image (N, C, H, W) and its (rows, columns, 8, 8)."""
-        grids = tuple((c.shape[0], c.shape[1]) for c in coefficients)
-        return cls(image.shape[-2], image.shape[-1], sampling, grids)
-
-    @classmethod
-    def of_file(cls, jpeg: CompressedImage) -> JPEGOperator:
-        """Build the operator of a file."""
-        H, W, _ = jpeg.pixels.shape
-        grids = tuple((c.shape[0], c.shape[1]) for c in jpeg.coefficients)
-        return cls(H, W, jpeg.sampling, grids)
 
     def ratio(self, component: int) -> tuple[int, int]:
         """Image samples per sample of the component, (vertical, horizontal)."""

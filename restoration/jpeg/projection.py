@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
-from restoration.jpeg.operator import JPEGOperator, block_dct, block_idct
+from restoration.jpeg.image import Quantised
+from restoration.jpeg.operator import block_dct, block_idct
 
 # Width of the cells, in quantisation steps, onto which results are projected: true coefficients
 # crowd in the middle of their cells. Of 0.2 to 1 the best on tuning photographs, at both qualities
@@ -15,27 +14,19 @@ SHRINK = 0.5
 EDGE_PASSES = 20  # where blocks reach beyond the image; each pass is a few per cent of a step
 
 
-def project(
-    image: Tensor,
-    coefficients: Sequence[Tensor],
-    tables: Sequence[Tensor],
-    sampling: tuple[tuple[int, int], ...],
-    shrink: float = SHRINK,
-) -> Tensor:
+def project(image: Tensor, file: Quantised, shrink: float = SHRINK) -> Tensor:
     """Move an image to the nearest one whose coefficients lie in the file's cells.
 
-    QCS = {x : |(A x)_k / t_k - q_k| <= shrink / 2 for every coefficient k}. The distance is that of
-    YCbCr, in which the components' sets are independent: each is an orthogonal projection, by DCT,
-    clipping and inverse DCT; of a subsampled component every image sample under a mean moves alike,
-    since averaging has orthogonal rows. Blocks that reach beyond the image repeat its edge; they
-    are projected alternately onto their cells and onto blocks with repeated edges.
+    QCS = {x : |(A x)_k / t_k - q_k| <= shrink w_k / 2 for every coefficient k}. The distance is
+    that of YCbCr, in which the components' sets are independent: each is an orthogonal projection,
+    by DCT, clipping and inverse DCT; of a subsampled component every image sample under a mean
+    moves alike, since averaging has orthogonal rows. Blocks that reach beyond the image repeat its
+    edge; they are projected alternately onto their cells and onto blocks with repeated edges.
 
     Args:
         image: (N, C, H, W), [0, 1].
-        coefficients: q, the file's, per component (rows, columns, 8, 8).
-        tables: t, per component (8, 8).
-        sampling: (vertical, horizontal) factors of each component.
-        shrink: width of the cells in quantisation steps; 1 is the whole cell.
+        file: its coefficients q, tables t and widths w of the cells.
+        shrink: part of the cells' width; 1 is the whole cell.
 
     Returns:
         (N, C, H, W); not clamped to [0, 1].
@@ -43,37 +34,31 @@ def project(
     Reference: Zakhor, Iterative procedures for reduction of blocking effects in transform image
     coding, IEEE TCSVT 1992; Kim, Park, Ko, Digital Signal Processing 13 (narrow QCS).
     """
-    operator = JPEGOperator.of(image, coefficients, sampling)
-    planes = operator.planes(image).clone()
-    return operator.image(project_planes(planes, operator, coefficients, tables, shrink))
+    planes = file.operator.planes(image).clone()
+    return file.operator.image(project_planes(planes, file, shrink))
 
 
 def project_planes(
-    planes: Tensor,
-    operator: JPEGOperator,
-    coefficients: Sequence[Tensor],
-    tables: Sequence[Tensor],
-    shrink: float,
-    edge_passes: int = EDGE_PASSES,
+    planes: Tensor, file: Quantised, shrink: float, edge_passes: int = EDGE_PASSES
 ) -> Tensor:
     """Project components in levels about 0, (N, C, H, W), in place; see ``project``.
 
     Args:
-        planes: ``operator.planes(image)``, overwritten.
-        operator: of the file.
-        coefficients: q, the file's, per component (rows, columns, 8, 8).
-        tables: t, per component (8, 8).
-        shrink: width of the cells in quantisation steps.
+        planes: ``file.operator.planes(image)``, overwritten.
+        file: see ``project``.
+        shrink: part of the cells' width.
         edge_passes: alternations where blocks reach beyond the image; 1 will do inside a loop.
 
     Returns:
         ``planes``.
     """
-    for c, (q, table) in enumerate(zip(coefficients, tables, strict=True)):
+    operator = file.operator
+    for c, (q, table) in enumerate(zip(file.coefficients, file.tables, strict=True)):
         v, h = operator.ratio(c)
         rows, columns = operator.grids[c]
         whole = rows * 8 * v == operator.height and columns * 8 * h == operator.width
-        low, high = (q - shrink / 2) * table, (q + shrink / 2) * table
+        half = shrink / 2 if file.widths is None else shrink / 2 * file.widths[c]
+        low, high = (q - half) * table, (q + half) * table
         for _ in range(1 if whole else edge_passes):
             current = block_dct(operator.downsample(planes[:, c], c))
             change = block_idct(current.clamp(low, high).sub_(current))

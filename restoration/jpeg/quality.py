@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
+from torch import Tensor
 
 
 @cache
@@ -21,7 +22,7 @@ def standard_table() -> NDArray[np.int32]:
         return np.array(image.quantization[0], dtype=np.int32)
 
 
-def estimated_quality(luma_table: NDArray[np.int32]) -> int:
+def estimated_quality(luma_table: Tensor) -> int:
     """Find the libjpeg quality, 1 to 100, whose luma table is nearest, in mean absolute logarithm.
 
     libjpeg scales its table by s = 5000 / q below quality 50, and by 200 - 2 q above, in per cent.
@@ -32,7 +33,7 @@ def estimated_quality(luma_table: NDArray[np.int32]) -> int:
     quality = np.arange(1, 101)
     scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
     tables = ((scale[:, None] * standard_table() + 50) // 100).clip(1, 255)
-    distance = np.abs(np.log(luma_table.ravel() / tables)).mean(1)
+    distance = np.abs(np.log(luma_table.numpy().ravel() / tables)).mean(1)
     return int(quality[distance.argmin()])
 
 

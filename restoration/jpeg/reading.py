@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import io
 import struct
-import tempfile
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-import jpeglib
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from torch import Tensor
 
 from restoration.errors import RestorationError
-from restoration.jpeg.frame import check_frame
-from restoration.jpeg.opening import open_image, read_bytes
+from restoration.jpeg.damage import UNREFINED, damage_of, read_coefficients
+from restoration.jpeg.frame import NOT_SENT, START, check_frame, closed, missing_bits
+from restoration.jpeg.image import UPRIGHT, CompressedImage, Quantised, pixels_of, to_image
+from restoration.jpeg.opening import MOST_PIXELS, is_image, open_image, read_bytes
 
 LOSSLESS = ("PNG", "TIFF", "BMP", "PPM", "GIF", "TGA")
+JUNK = 2**16  # bytes in front of a JPEG at most
+CODING_UNIT = 4  # blocks, which libjpeg makes up where there are no data at all
 PNG_DEPTH = 24  # byte of a PNG that tells its bits per channel
 ORIENTATION = 0x0112  # EXIF tag
 # What Pillow raises for them, when it reads or writes them
@@ -28,91 +29,38 @@ DAMAGED_EXIF = (
     *(OverflowError, OSError),
 )
 
-# The operations that turn stored pixels upright, by EXIF orientation (EXIF 2.32, section 4.6.4 A).
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-STORED = UPRIGHT | {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+
+def zigzag() -> NDArray[np.int64]:
+    """Tell where each frequency, row by row, lies in the zigzag order of a file (ITU-T T.81)."""
+    v, h = np.divmod(np.arange(64), 8)
+    along = np.where((v + h) % 2, v, h)  # a diagonal is run through downwards, then upwards
+    order = np.lexsort((along, v + h))
+    return np.argsort(order)
 
 
-@dataclass(frozen=True)
-class CompressedImage:
-    """A decoded JPEG and what its file knows, all in the orientation in which it is stored.
-
-    Attributes:
-        pixels: as Pillow decodes them, uint8, (H, W, 3) RGB or (H, W, 1) grey.
-        coefficients: quantised DCT coefficients per component (Y, Cb, Cr), int16,
-            (rows, columns, 8, 8) in blocks; grids cover the image, rounded up to whole blocks.
-        tables: quantisation table of each component, (8, 8), by (vertical, horizontal) frequency.
-        sampling: (vertical, horizontal) sampling factors of each component.
-        icc: the ICC profile, or None.
-        exif: the EXIF block without its orientation, or None where there is none that can be read.
-        orientation: how the stored image is to be turned, 1 (upright) to 8 (EXIF).
-    """
-
-    pixels: NDArray[np.uint8]
-    coefficients: tuple[NDArray[np.int16], ...]
-    tables: tuple[NDArray[np.int32], ...]
-    sampling: tuple[tuple[int, int], ...]
-    icc: bytes | None = None
-    exif: bytes | None = None
-    orientation: int = 1
-
-    def upright(self, pixels: NDArray[np.uint8]) -> Image.Image:
-        """Turn an image in this file's stored orientation (H, W, C) upright."""
-        image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
-        turn = UPRIGHT.get(self.orientation)
-        return image if turn is None else image.transpose(turn)
-
-    def stored(self, upright: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Turn an upright image (H, W, C) into this file's stored orientation."""
-        turn = STORED.get(self.orientation)
-        if turn is None:
-            return upright
-        image = Image.fromarray(upright.squeeze(-1) if upright.shape[-1] == 1 else upright)
-        return pixels_of(image.transpose(turn))
-
-    def to_png(self, pixels: NDArray[np.uint8]) -> bytes:
-        """Encode an image of the stored orientation as an upright PNG with the profile and EXIF."""
-        file = io.BytesIO()
-        self.upright(pixels).save(file, format="PNG", icc_profile=self.icc, exif=self.exif)
-        return file.getvalue()
+ZIGZAG = zigzag()
 
 
-def to_tensor(pixels: NDArray) -> Tensor:
-    """(H, W, C) uint8 -> (1, C, H, W) float32 in [0, 1]."""
-    return torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous().float() / 255
+def read_jpeg(path: str | Path, most: int = MOST_PIXELS) -> CompressedImage:
+    """Read a JPEG file, as far as it is whole.
 
-
-def known(jpeg: CompressedImage) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Return what the file knows as float tensors: coefficients in steps, tables in levels."""
-    coefficients = tuple(torch.from_numpy(c).float() for c in jpeg.coefficients)
-    return coefficients, tuple(torch.from_numpy(t).float() for t in jpeg.tables)
-
-
-def pixels_of(image: Image.Image) -> NDArray[np.uint8]:
-    """Pillow image of mode L or RGB -> (H, W, 1) or (H, W, 3)."""
-    pixels = np.array(image)
-    return pixels if pixels.ndim == 3 else pixels[..., None]
-
-
-def read_jpeg(path: str | Path) -> CompressedImage:
-    """Read a JPEG file.
+    Args:
+        path: of the file.
+        most: pixels of the largest image that is read.
 
     Raises:
-        RestorationError: the file is missing, unreadable, not a JPEG, damaged, smaller than
-            16 x 16, or of a colour space other than greyscale and YCbCr.
+        RestorationError: the file is missing, unreadable, not a JPEG, damaged beyond reading,
+            smaller than 16 x 16, larger than ``most``, or of a colour space other than greyscale
+            and YCbCr.
     """
     data = read_bytes(path)
-    if data.startswith(b"\xff\xd8"):
+    start = data.find(START + b"\xff", 0, JUNK)
+    if start > 0 and not is_image(data):
+        data = data[start:]  # programs and mailboxes leave a few bytes in front
+    if data.startswith(START):
         check_frame(data, path)
-    image = open_image(data, path)
+        data = closed(data)
+    image = open_image(data, path, most)
     if image.format not in ("JPEG", "MPO"):  # MPO: a JPEG with further pictures behind it
         raise RestorationError(
             f"{path} is a {image.format}, not a JPEG: how it was quantised is unknown "
@@ -158,9 +106,7 @@ def compress(pixels: NDArray[np.uint8], quality: int) -> CompressedImage:
     if not 1 <= quality <= 100:
         raise RestorationError(f"the JPEG quality must lie within 1 to 100, not {quality}")
     file = io.BytesIO()
-    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(
-        file, format="JPEG", quality=quality
-    )
+    to_image(pixels).save(file, format="JPEG", quality=quality)
     data = file.getvalue()
     return parse(data, open_image(data, "the image"), "the image")
 
@@ -207,11 +153,7 @@ def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
             f"{name} is a {image.mode} JPEG; only RGB and greyscale are supported"
         )
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "image.jpg"
-            file.write_bytes(data)
-            jpeg = jpeglib.read_dct(file)
-            jpeg.load()
+        jpeg, complained = read_coefficients(data)
     except (OSError, ValueError) as error:
         raise RestorationError(f"{name}: its DCT coefficients cannot be read ({error})") from error
     space = jpeg.jpeg_color_space.name.removeprefix("JCS_")
@@ -220,14 +162,52 @@ def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
     factors = [(int(v), int(h)) for v, h in jpeg.samp_factor]
     if any(max(axis) % own for axis in zip(*factors, strict=True) for own in axis):
         raise RestorationError(f"{name} has sampling factors {factors}, which are not supported")
+    if complained and jpeg.Y.any((2, 3)).sum() <= CODING_UNIT:
+        raise RestorationError(f"{name} is damaged: nothing of the picture is left")
+    if any((jpeg.qt[i] == 0).any() for i in jpeg.quant_tbl_no):
+        raise RestorationError(f"{name} is damaged: its quantisation table holds a zero")
     exif, orientation = read_exif(image.info.get("exif"))
     components = [jpeg.Y, jpeg.Cb, jpeg.Cr] if image.mode == "RGB" else [jpeg.Y]
-    return CompressedImage(
-        pixels=pixels_of(image),
-        coefficients=tuple(np.array(c) for c in components),
-        tables=tuple(jpeg.qt[i].astype(np.int32) for i in jpeg.quant_tbl_no),
+    quantised = Quantised(
+        image.height,
+        image.width,
+        coefficients=tuple(torch.from_numpy(np.array(c)).float() for c in components),
+        tables=tuple(torch.from_numpy(jpeg.qt[i].astype(np.float32)) for i in jpeg.quant_tbl_no),
         sampling=tuple(factors),
+    )
+    damage = damage_of(data, jpeg, complained)
+    missing = missing_bits(data, bool(complained))
+    if missing is not None:
+        quantised = coarsened(quantised, missing)
+        damage = damage or UNREFINED
+    return CompressedImage(
+        pixels_of(image),
+        quantised,
         icc=image.info.get("icc_profile"),
         exif=exif,
         orientation=orientation,
+        damage=damage,
     )
+
+
+def coarsened(file: Quantised, missing: NDArray[np.int64]) -> Quantised:
+    """Widen the cells of a progressive file whose last refinements are missing.
+
+    With n bits missing, a coefficient of size |q| > 0 lies in [|q| - 1/2, |q| + 2^n - 1/2], one
+    read as 0 within 2^n - 1/2 of it, and the constant one, rounded down, in [q - 1/2, q + 2^n -
+    1/2]; the middle of that takes the place of q. Of those never sent all are possible.
+
+    Args:
+        file: as read.
+        missing: n per component and frequency in zigzag order, (components, 64).
+    """
+    coefficients, widths = [], []
+    for q, n in zip(file.coefficients, missing, strict=True):
+        step = torch.from_numpy(2.0**n).float()[torch.from_numpy(ZIGZAG)].view(8, 8)
+        up, width = q.sign(), torch.where(q == 0, 2 * step - 1, step)
+        up[..., 0, 0], width[..., 0, 0] = 1, step[0, 0]
+        never = step == 2.0**NOT_SENT
+        up, width = torch.where(never, 0, up), torch.where(never, 2 * step, width)
+        coefficients.append(q + up * (step - 1) / 2)
+        widths.append(width)
+    return replace(file, coefficients=tuple(coefficients), widths=tuple(widths))

@@ -1,6 +1,6 @@
 """Losses: each a small module that turns one step's output into named scalars."""
 
-from restoration.losses.base import Batch, Loss
+from restoration.losses.base import Loss
 from restoration.losses.coefficients import (
     IntervalLikelihood,
     QuantisationError,
@@ -15,7 +15,6 @@ from restoration.losses.sure import SURE
 __all__ = [
     "MSE",
     "SURE",
-    "Batch",
     "Gaussian",
     "IntervalLikelihood",
     "KLDivergence",

@@ -5,28 +5,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from restoration.batch import Batch
 from restoration.errors import RestorationError
-from restoration.jpeg.operator import JPEGOperator
-from restoration.losses.base import Batch, Loss
+from restoration.losses.base import Loss
 
 
 def offsets(output: Tensor, batch: Batch) -> tuple[Tensor, ...]:
-    """Where each coefficient of the output lies in its cell, in quantisation steps.
+    """Where each coefficient of the output lies in its cell, in widths of the cell.
 
-    u_k = (A x)_k / t_k - q_k; the cell is [-1/2, 1/2].
+    u_k = ((A x)_k / t_k - q_k) / w_k; the cell is [-1/2, 1/2].
 
     Args:
         output: (N, C, H, W) in [0, 1].
-        batch: the file's coefficients q, tables t and sampling.
+        batch: of its file the coefficients q, tables t and widths w (1 step, mostly).
 
     Returns:
         Per component (N, rows, columns, 8, 8).
     """
-    operator = JPEGOperator.of(output, batch.coefficients, batch.sampling)
-    encoded = operator.encode(output)
-    return tuple(
-        x / t - q for x, t, q in zip(encoded, batch.tables, batch.coefficients, strict=True)
-    )
+    file = batch.file
+    parts = zip(file.operator.encode(output), file.tables, file.coefficients, strict=True)
+    steps = tuple(x / t - q for x, t, q in parts)
+    return steps if file.widths is None else tuple(map(torch.div, steps, file.widths))
 
 
 def mean_over_all(values: tuple[Tensor, ...]) -> Tensor:

@@ -6,7 +6,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from restoration.losses.base import Batch, Loss
+from restoration.batch import Batch
+from restoration.losses.base import Loss
 
 
 class WeightedSum(Loss):

@@ -8,9 +8,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from restoration.batch import Batch
 from restoration.errors import RestorationError
 from restoration.jpeg.colour import rgb_to_ycbcr
-from restoration.losses.base import Batch, Loss
+from restoration.losses.base import Loss
 from restoration.losses.histogram import hard_histogram, soft_histogram
 from restoration.losses.source import Gaussian, SourceModel
 

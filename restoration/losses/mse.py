@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from restoration.losses.base import Batch, Loss
+from restoration.batch import Batch
+from restoration.losses.base import Loss
 
 
 class MSE(Loss):

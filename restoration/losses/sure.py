@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+from restoration.batch import Batch
 from restoration.errors import RestorationError
 from restoration.jpeg.noise import noise_sigma
-from restoration.losses.base import Batch, Loss
+from restoration.losses.base import Loss
 from restoration.support.generators import own_generator
 
 
@@ -137,7 +138,7 @@ class SURE(Loss):
         if self.sigma != "auto":
             return (self.sigma / 255) ** 2
         if self.estimated is None or self.estimated[0] is not batch.target:
-            sigma = noise_sigma(batch.coefficients, batch.tables)
+            sigma = noise_sigma(batch.file)
             self.estimated = batch.target, (sigma / 255) ** 2
         return self.estimated[1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import BinaryIO
 
 from restoration.errors import RestorationError
 
+UMASK = os.umask(0)  # which can only be asked for by setting it
+os.umask(UMASK)
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -20,18 +23,22 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         RestorationError: the folder is missing or not writable, or the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary: str | None = None
     try:
-        with open(temporary, "wb") as file:
+        # a name of its own that nobody can foresee, short enough beside a long one
+        descriptor, temporary = tempfile.mkstemp(".tmp", ".", path.parent)
+        with open(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~UMASK)  # as any other new file
         os.replace(temporary, path)
     except OSError as error:
         raise RestorationError(f"cannot write {path}: {error.strerror}") from error
     finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with suppress(OSError):
+                os.unlink(temporary)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

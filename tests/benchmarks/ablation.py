@@ -83,9 +83,9 @@ NETWORKS = {
 def restored(jpeg, options, replaced):
     options = dict(options)
     from_jpeg = options.pop("jpeg_start", False)
-    start = to_tensor(jpeg.pixels) if from_jpeg else total_variation(jpeg)
+    start = to_tensor(jpeg.pixels) if from_jpeg else total_variation(jpeg.quantised)
     with replaced or nullcontext():
-        return collaborative_restoration(jpeg, start, **options)
+        return collaborative_restoration(jpeg.quantised, start, **options)
 
 
 def corrected(jpeg, changed, replaced):

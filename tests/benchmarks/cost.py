@@ -22,9 +22,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from restoration.batch import Batch
 from restoration.data import SingleImage
 from restoration.inputs import DecodedJPEG
-from restoration.losses import MSE, SURE, Batch, KLDivergence, Loss, WeightedSum
+from restoration.losses import MSE, SURE, KLDivergence, Loss, WeightedSum
 from restoration.networks import Hourglass
 from restoration.support.cpu_settings import keep_freed_memory
 from restoration.support.files import find
@@ -85,10 +86,10 @@ def loop(batch: Batch, steps: int) -> float:
 def fit(image: Path, folder: Path, steps: int) -> tuple[float, float]:
     """Seconds per step of ``restoration fit``, callbacks at their defaults: all, and the core."""
     from restoration.__main__ import main
-    from restoration.task import RestorationTask
+    from restoration.task import DeepImagePrior
 
     core = 0.0
-    original = RestorationTask.optimizer_step
+    original = DeepImagePrior.optimizer_step
 
     def timed(self, *arguments, **keywords):
         nonlocal core
@@ -96,7 +97,7 @@ def fit(image: Path, folder: Path, steps: int) -> tuple[float, float]:
         original(self, *arguments, **keywords)  # forward, loss, backward and Adam
         core += time.perf_counter() - began
 
-    RestorationTask.optimizer_step = timed
+    DeepImagePrior.optimizer_step = timed
     os.chdir(folder)
     arguments = ["--config", "configs/quickstart.yaml", "--data.image", str(image)]
     assert main(["fit", *arguments, "--trainer.max_steps", str(steps), "--name", "cost"]) == 0

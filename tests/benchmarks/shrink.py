@@ -16,7 +16,7 @@ import torch
 from restoration.data import centre_crop
 from restoration.experiments.report.tables import name_of
 from restoration.experiments.results import read_records
-from restoration.jpeg import compress, known, read_lossless, to_tensor
+from restoration.jpeg import compress, read_lossless, to_tensor
 from restoration.jpeg.projection import project
 from restoration.metrics import psnr
 from restoration.support.files import write_atomically
@@ -45,7 +45,7 @@ def main() -> None:
             "smoothed": psnr(smoothed, truth).item(),
         }
         for shrink in SHRINKS:
-            image = project(smoothed, *known(jpeg), jpeg.sampling, shrink)
+            image = project(smoothed, jpeg.quantised, shrink)
             row[f"{shrink:g}"] = psnr(image, truth).item()
         rows.append(row)
         write_atomically(destination, (json.dumps(rows, indent=0) + "\n").encode())

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from restoration.__main__ import main
+from restoration.batch import Batch
 from restoration.callbacks import (
     BlockContrast,
     Discrepancy,
@@ -18,10 +19,9 @@ from restoration.callbacks import (
     NearestReJPEG,
 )
 from restoration.errors import RestorationError
-from restoration.estimate.passes import quick_estimate
+from restoration.estimate.passes import first_estimate
 from restoration.estimate.rejpeg import shifted_jpeg
-from restoration.jpeg import compress, known, to_tensor
-from restoration.losses import Batch
+from restoration.jpeg import compress, to_tensor
 from restoration.metrics import psnr
 from restoration.support.files import find
 
@@ -29,9 +29,8 @@ from restoration.support.files import find
 @pytest.fixture(scope="module")
 def case(photo):
     jpeg = compress(photo, 10)
-    coefficients, tables = known(jpeg)
     target = to_tensor(jpeg.pixels)
-    return jpeg, Batch(target, target, coefficients, tables, jpeg.sampling), to_tensor(photo)
+    return jpeg, Batch(target, target, jpeg.quantised), to_tensor(photo)
 
 
 def value(rule, case, image):
@@ -48,7 +47,7 @@ def test_the_criteria_are_least_where_they_should_be(case):
     error = (truth - batch.target).square().mean().item()
     assert value(Discrepancy(), case, truth) < 0.3 * error
     assert value(Discrepancy(), case, batch.target) > 0.7 * error
-    assert value(NearestEstimate(), case, quick_estimate(jpeg, 2)) == 0
+    assert value(NearestEstimate(), case, first_estimate(jpeg.quantised, 2)) == 0
 
 
 def test_block_contrast_by_brute_force(case):

@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F
 from scipy.fft import dctn, idctn
 
+from restoration.batch import Batch
 from restoration.estimate.chroma import box_mean, chroma_from_luma
 from restoration.estimate.collaborative import collaborative_filter, match_patches
-from restoration.estimate.passes import quick_estimate
+from restoration.estimate.passes import first_estimate
 from restoration.estimate.total_variation import total_variation, variation_gradient
-from restoration.jpeg import compress, known, to_tensor
+from restoration.jpeg import compress, to_tensor
 from restoration.jpeg.noise import patch_variances
-from restoration.jpeg.operator import JPEGOperator, block_idct
-from restoration.losses import Batch
+from restoration.jpeg.operator import block_idct
 from restoration.losses.coefficients import offsets
 from restoration.metrics import chroma_psnr, psnr
 
@@ -35,14 +35,13 @@ def test_the_gradient_of_total_variation_is_that_of_autograd():
 
 def test_total_variation_falls_inside_the_cells(photo):
     jpeg = compress(photo, 10)
-    image, operator = total_variation(jpeg), JPEGOperator.of_file(jpeg)
+    image, operator = total_variation(jpeg.quantised), jpeg.quantised.operator
     weights = torch.tensor([1.0, 0.5, 0.5]).view(1, 3, 1, 1)
     before, after = (
         variation(operator.planes(x), weights, 1.0).item() for x in (to_tensor(jpeg.pixels), image)
     )
     assert after < 0.8 * before
-    coefficients, tables = known(jpeg)
-    batch = Batch(image, image, coefficients, tables, jpeg.sampling)
+    batch = Batch(image, image, jpeg.quantised)
     outside = torch.cat([(u.abs() > 0.31).flatten() for u in offsets(image, batch)])
     assert outside.float().mean() < 0.01  # where the result was clamped to [0, 1]
 
@@ -50,7 +49,9 @@ def test_total_variation_falls_inside_the_cells(photo):
 def test_a_flat_image_stays_flat():
     flat = np.full((32, 32, 3), 200, np.uint8)
     jpeg = compress(flat, 10)
-    torch.testing.assert_close(quick_estimate(jpeg), to_tensor(jpeg.pixels), atol=1.5 / 255, rtol=0)
+    torch.testing.assert_close(
+        first_estimate(jpeg.quantised), to_tensor(jpeg.pixels), atol=1.5 / 255, rtol=0
+    )
 
 
 def test_matches_are_the_nearest_patches_by_brute_force():
@@ -177,6 +178,6 @@ def test_chroma_that_follows_luma_is_predicted_exactly_and_noise_is_not_followed
 @pytest.mark.parametrize(("quality", "gain"), [(10, 1.5), (25, 1.2)])
 def test_the_estimate_beats_the_jpeg(photo, quality, gain):
     jpeg, truth = compress(photo, quality), to_tensor(photo)
-    pixels, estimate = to_tensor(jpeg.pixels), quick_estimate(jpeg)
+    pixels, estimate = to_tensor(jpeg.pixels), first_estimate(jpeg.quantised)
     assert psnr(estimate, truth) - psnr(pixels, truth) > gain
     assert chroma_psnr(estimate, truth) - chroma_psnr(pixels, truth) > gain

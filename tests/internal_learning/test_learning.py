@@ -9,9 +9,8 @@ import torch.nn.functional as F
 from PIL import Image
 
 from restoration.internal_learning.copies import NUMBER, copies_of, training_copies
-from restoration.jpeg import compress, known, to_tensor
+from restoration.jpeg import Quantised, compress, to_8bit, to_tensor
 from restoration.jpeg.opening import open_image
-from restoration.jpeg.operator import JPEGOperator
 from restoration.jpeg.reading import parse
 from restoration.jpeg.recompression import compress_like
 from restoration.metrics import psnr
@@ -38,25 +37,27 @@ def test_compression_is_that_of_libjpeg(photo, subsampling, size):
     pixels = np.ascontiguousarray(photo[: size[0], : size[1]])
     file = jpeg_of(photo, quality=20, subsampling=subsampling)  # of another size
     expected = jpeg_of(pixels, quality=20, subsampling=subsampling)
-    result = compress_like(to_tensor(pixels), file)
-    for ours, theirs in zip(result.coefficients, expected.coefficients, strict=True):
+    result = compress_like(to_tensor(pixels), file.quantised)
+    pairs = zip(result.coefficients, expected.quantised.coefficients, strict=True)
+    for ours, theirs in pairs:
         assert ours.shape == theirs.shape
-        assert (ours != theirs).mean() < 0.002  # integer arithmetic at the cells' borders
-    assert np.abs(result.pixels.astype(int) - expected.pixels).mean() < 0.7
+        assert (ours != theirs).float().mean() < 0.002  # integer arithmetic at the cells' borders
+    assert (result.decode() - to_tensor(expected.pixels)).abs().mean() * 255 < 0.7
 
 
 def test_compression_of_grey(photo):
     grey = photo.mean(2).astype(np.uint8)
     expected = jpeg_of(grey, quality=20)
-    result = compress_like(to_tensor(grey[..., None]), expected)
-    assert (result.coefficients[0] != expected.coefficients[0]).mean() < 0.002
+    result = compress_like(to_tensor(grey[..., None]), expected.quantised)
+    unequal = result.coefficients[0] != expected.quantised.coefficients[0]
+    assert unequal.float().mean() < 0.002
 
 
 def test_copies_are_smaller_and_hold_their_original(photo):
     estimate = to_tensor(photo)
-    seen = []
+    seen: list[Quantised] = []
     copies = training_copies(
-        compress(photo, 10), estimate, lambda j: seen.append(j) or to_tensor(j.pixels) * 0.5
+        compress(photo, 10).quantised, estimate, lambda f: seen.append(f) or f.decode() * 0.5
     )
     windows = copies_of(192, 192)
     for copy, (scale, top, left, h, w) in zip(copies, windows, strict=True):
@@ -64,9 +65,9 @@ def test_copies_are_smaller_and_hold_their_original(photo):
         small = np.array(Image.fromarray(photo).resize((side, side), Image.Resampling.BICUBIC))
         window = small[top : top + h, left : left + w]
         assert psnr(copy[2:], to_tensor(window)) > 40  # Pillow's bicubic, rounded
-    for copy, jpeg in zip(copies, seen, strict=True):
-        torch.testing.assert_close(copy[0], to_tensor(jpeg.pixels)[0] * 0.5)
-        torch.testing.assert_close(copy[1], to_tensor(jpeg.pixels)[0])
+    for copy, file in zip(copies, seen, strict=True):
+        torch.testing.assert_close(copy[0], file.decode()[0] * 0.5)
+        torch.testing.assert_close(copy[1], to_8bit(file.decode())[0])
         assert 20 < psnr(copy[1:2], copy[2:]) < 35
 
 
@@ -163,9 +164,9 @@ def test_odd_sizes_and_other_samplings_are_corrected(photo, grey):
 
 def violations(image, jpeg):
     """Share of luma coefficients outside their cells."""
-    coefficients, tables = known(jpeg)
-    x = JPEGOperator.of_file(jpeg).encode(image)[0][0] / tables[0]
-    return ((x - coefficients[0]).abs() > 0.5).float().mean()
+    file = jpeg.quantised
+    x = file.operator.encode(image)[0][0] / file.tables[0]
+    return ((x - file.coefficients[0]).abs() > 0.5).float().mean()
 
 
 @pytest.mark.slow

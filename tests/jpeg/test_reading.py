@@ -1,6 +1,8 @@
 """Reading JPEG files, against Pillow's decoder and an own one after ITU-T T.81 and JFIF."""
 
 import io
+import os
+import re
 import struct
 import zlib
 from unittest.mock import Mock
@@ -17,6 +19,7 @@ from restoration.jpeg import (
     estimated_quality,
     read_jpeg,
     read_lossless,
+    to_png,
 )
 from restoration.jpeg.frame import check_frame
 
@@ -47,10 +50,12 @@ def upsample(plane: np.ndarray, ratio: np.ndarray) -> np.ndarray:
 def decode(jpeg: CompressedImage) -> np.ndarray:
     """Coefficients -> pixels: dequantise, inverse DCT, upsample, colour; rounded between stages."""
     H, W, _ = jpeg.pixels.shape
-    highest = np.max(jpeg.sampling, axis=0)
+    file = jpeg.quantised
+    highest = np.max(file.sampling, axis=0)
     planes = []
-    for blocks, table, factors in zip(jpeg.coefficients, jpeg.tables, jpeg.sampling, strict=True):
-        samples = idctn(blocks * table.astype(float), axes=(-2, -1), norm="ortho") + 128
+    for q, table, factors in zip(file.coefficients, file.tables, file.sampling, strict=True):
+        blocks = q.double().numpy()
+        samples = idctn(blocks * table.numpy(), axes=(-2, -1), norm="ortho") + 128
         rows, columns = blocks.shape[:2]
         plane = samples.transpose(0, 2, 1, 3).reshape(rows * 8, columns * 8)
         plane = np.rint(plane).clip(0, 255)
@@ -108,10 +113,11 @@ def test_compression_is_pillows(photo, tmp_path):
     jpeg = compress(photo, 10)
     with Image.open(path) as reference:
         np.testing.assert_array_equal(jpeg.pixels, np.array(reference))
-        for table, index in zip(jpeg.tables, (0, 1, 1), strict=True):
+        for table, index in zip(jpeg.quantised.tables, (0, 1, 1), strict=True):
             np.testing.assert_array_equal(table.ravel(), reference.quantization[index])
-    assert jpeg.sampling == ((2, 2), (1, 1), (1, 1))
-    for mine, read in zip(jpeg.coefficients, read_jpeg(path).coefficients, strict=True):
+    assert jpeg.quantised.sampling == ((2, 2), (1, 1), (1, 1))
+    pairs = zip(jpeg.quantised.coefficients, read_jpeg(path).quantised.coefficients, strict=True)
+    for mine, read in pairs:
         np.testing.assert_array_equal(mine, read)
 
 
@@ -127,7 +133,7 @@ def test_orientation_agrees_with_pillow(photo, tmp_path, orientation):
         expected = np.array(ImageOps.exif_transpose(reference))
     jpeg = read_jpeg(path)
 
-    png = Image.open(io.BytesIO(jpeg.to_png(jpeg.pixels)))
+    png = Image.open(io.BytesIO(to_png(jpeg.upright(jpeg.pixels))))
     np.testing.assert_array_equal(np.array(png), expected)
     np.testing.assert_array_equal(jpeg.stored(expected), jpeg.pixels)
     assert png.getexif().get(0x0112, 1) == 1
@@ -160,7 +166,17 @@ def test_profile_is_kept(photo, tmp_path):
     path = tmp_path / "image.jpg"
     path.write_bytes(encoded(photo, quality=10, icc_profile=profile))
     jpeg = read_jpeg(path)
-    assert Image.open(io.BytesIO(jpeg.to_png(jpeg.pixels))).info["icc_profile"] == profile
+    assert Image.open(io.BytesIO(to_png(jpeg.upright(jpeg.pixels)))).info["icc_profile"] == profile
+
+
+def with_zero_in_table(data: bytes) -> bytes:
+    table = data.index(b"\xff\xdb") + 5
+    return data[:table] + b"\0" + data[table + 1 :]
+
+
+def claiming(data: bytes, height: int, width: int) -> bytes:
+    frame = data.index(b"\xff\xc0") + 5
+    return data[:frame] + struct.pack(">HH", height, width) + data[frame + 4 :]
 
 
 def bad_files(photo: np.ndarray) -> dict[str, tuple[bytes, str]]:
@@ -172,7 +188,9 @@ def bad_files(photo: np.ndarray) -> dict[str, tuple[bytes, str]]:
     return {
         "empty": (b"", "is empty"),
         "text": (b"hello", "not an image"),
-        "truncated": (good[: len(good) // 2], "damaged"),
+        "nothing left": (good[: good.index(b"\xff\xda") + 14], "nothing of the picture is left"),
+        "zero in a table": (with_zero_in_table(good), "table holds a zero"),
+        "bomb": (claiming(good, 13_000, 13_000), "claims 13000 x 13000 pixels in"),
         "header only": (good[:20], "not an image|damaged"),
         "png": (png.getvalue(), "is a PNG, not a JPEG"),
         "cmyk": (cmyk.getvalue(), "CMYK"),
@@ -183,7 +201,10 @@ def bad_files(photo: np.ndarray) -> dict[str, tuple[bytes, str]]:
 
 @pytest.mark.parametrize(
     "kind",
-    ["empty", "text", "truncated", "header only", "png", "cmyk", "one pixel", "rgb"],
+    [
+        *("empty", "text", "nothing left", "header only", "png", "cmyk", "one pixel", "rgb"),
+        *("zero in a table", "bomb"),
+    ],
 )
 def test_bad_jpegs_are_refused_in_one_line(photo, tmp_path, kind):
     content, message = bad_files(photo)[kind]
@@ -193,6 +214,73 @@ def test_bad_jpegs_are_refused_in_one_line(photo, tmp_path, kind):
         read_jpeg(path)
     assert "\n" not in str(error.value)
     assert "bad.jpg" in str(error.value)
+
+
+def cut(data: bytes, share: float) -> bytes:
+    return data[: int(len(data) * share)]
+
+
+def zeroed(data: bytes, share: float) -> bytes:
+    at = int(len(data) * share)
+    return data[:at] + bytes(200) + data[at + 200 :]
+
+
+@pytest.mark.parametrize(
+    ("change", "damage", "lines"),
+    [
+        (lambda d: d[:-2], None, 192),  # no end marker
+        (lambda d: b"\r\nheader:" + d, None, 192),
+        (lambda d: d[:-2] + b"\0\0\0\x18ftypmp42" + bytes(range(1, 255)) * 9, None, 192),
+        (lambda d: cut(d, 0.6), r"cut short: nothing is left below line (\d+)", 64),
+        (lambda d: cut(d, 0.98), r"cut short: nothing is left below line (\d+)", 160),
+        (lambda d: zeroed(d, 0.5), r"damaged from about line (\d+) on", 48),
+    ],
+)
+def test_what_is_left_of_a_damaged_file_is_read(photo, tmp_path, capfd, change, damage, lines):
+    good = encoded(photo, quality=40)
+    (tmp_path / "good.jpg").write_bytes(good)
+    (tmp_path / "bad.jpg").write_bytes(change(good))
+    whole, read = read_jpeg(tmp_path / "good.jpg"), read_jpeg(tmp_path / "bad.jpg")
+    np.testing.assert_array_equal(read.pixels[:lines], whole.pixels[:lines])
+    assert capfd.readouterr().err == ""  # libjpeg's own complaints name no file
+    if damage is None:
+        assert read.damage is None
+        np.testing.assert_array_equal(
+            read.quantised.coefficients[0], whole.quantised.coefficients[0]
+        )
+        return
+    found = int(re.fullmatch(damage, read.damage)[1])
+    assert lines <= found < 192
+    assert (read.pixels[found + 16 :] != whole.pixels[found + 16 :]).any((1, 2)).all()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.6, 0.9, 0.99])
+def test_the_cells_of_a_cut_progressive_file_hold_what_was_cut(photo, tmp_path, share):
+    good = encoded(photo, quality=40, progressive=True)
+    (tmp_path / "good.jpg").write_bytes(good)
+    (tmp_path / "bad.jpg").write_bytes(cut(good, share))
+    whole, read = (read_jpeg(tmp_path / f"{n}.jpg").quantised for n in ("good", "bad"))
+    assert read_jpeg(tmp_path / "bad.jpg").damage.startswith("damaged or cut short")
+    widths = []
+    for true, middle, width in zip(whole.coefficients, read.coefficients, read.widths, strict=True):
+        outside = ((true - middle).abs() > width / 2).any(-1).any(-1)
+        assert outside.sum() <= 1  # the block in which the file was cut is made up
+        widths.append(width.max().item())
+    assert max(widths) > 1
+    assert whole.widths is None
+
+
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(RestorationError, match="no regular file"):
+        read_jpeg(tmp_path / "a.jpg")
+
+
+def test_the_largest_image_can_be_chosen(photo, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(encoded(photo))
+    with pytest.raises(RestorationError, match=r"too large: 192 x 192 pixels.*--max-pixels"):
+        read_jpeg(tmp_path / "a.jpg", most=192 * 192 - 1)
+    assert read_jpeg(tmp_path / "a.jpg", most=192 * 192).pixels.shape == (192, 192, 3)
 
 
 def test_missing_files_and_folders_are_refused(tmp_path):
@@ -271,4 +359,4 @@ def test_huffman_frames_and_files_without_a_frame_pass(marker):
 
 @pytest.mark.parametrize("quality", [1, 5, 10, 25, 49, 50, 51, 75, 90, 95, 100])
 def test_the_quality_is_told_from_the_table(photo, quality):
-    assert estimated_quality(compress(photo, quality).tables[0]) == quality
+    assert estimated_quality(compress(photo, quality).quantised.tables[0]) == quality

@@ -28,7 +28,7 @@ def brute_force_offsets(image, batch):
     planes = rgb_to_ycbcr(image.double())[0].numpy() * 255 - 128
     chroma = [p.reshape(32, 2, 32, 2).mean((1, 3)) for p in planes[1:]]
     result = []
-    parts = zip([planes[0], *chroma], batch.coefficients, batch.tables, strict=True)
+    parts = zip([planes[0], *chroma], batch.file.coefficients, batch.file.tables, strict=True)
     for plane, q, table in parts:
         for r in range(q.shape[0]):
             for c in range(q.shape[1]):
@@ -49,7 +49,7 @@ def test_hinge_is_brute_force(data, shrink):
     value = QuantisationHinge(shrink)(image, data.batch, NET)["loss"].item()
     u = np.abs(brute_force_offsets(image, data.batch))
     assert value == pytest.approx((np.maximum(u - shrink / 2, 0) ** 2).mean(), rel=1e-4)
-    inside = project(image, data.batch.coefficients, data.batch.tables, data.batch.sampling, shrink)
+    inside = project(image, data.batch.file, shrink)
     assert QuantisationHinge(shrink)(inside, data.batch, NET)["loss"].item() < 1e-9
 
 

@@ -6,13 +6,13 @@ import scipy.stats
 import torch
 from PIL import Image
 
+from restoration.batch import Batch
 from restoration.data import SingleImage
 from restoration.errors import RestorationError
-from restoration.jpeg import to_tensor
+from restoration.jpeg import Quantised, to_tensor
 from restoration.jpeg.colour import rgb_to_ycbcr
 from restoration.losses import (
     MSE,
-    Batch,
     KLDivergence,
     MassFunction,
     SmoothedHistogram,
@@ -36,7 +36,7 @@ def exact(pixels: np.ndarray) -> torch.Tensor:
 
 
 def batch_of(target: torch.Tensor) -> Batch:
-    return Batch(target, target, (), (), ())
+    return Batch(target, target, Quantised(*target.shape[-2:], (), (), ()))
 
 
 def test_soft_histogram_and_its_gradient_are_those_of_brute_force():

@@ -1,18 +1,22 @@
 """SURE against exact Jacobians and the true error; the noise estimate against simulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.integrate
 import torch
 from torch import nn
 
+from restoration.batch import Batch
 from restoration.data import SingleImage
 from restoration.errors import RestorationError
 from restoration.inputs import DecodedJPEG
+from restoration.jpeg import Quantised
 from restoration.jpeg.colour import ycbcr_to_rgb
 from restoration.jpeg.noise import cell_variances, component_variance, laplacian_rates, noise_sigma
 from restoration.jpeg.operator import block_idct
-from restoration.losses import SURE, Batch
+from restoration.losses import SURE
 from restoration.losses.sure import finite_difference, jacobian_vector
 from restoration.networks import Hourglass
 
@@ -29,7 +33,7 @@ class Linear(nn.Module):
 
 
 def batch_of(x: torch.Tensor) -> Batch:
-    return Batch(x, x, (), (), ())
+    return Batch(x, x, Quantised(*x.shape[-2:], (), (), ()))
 
 
 @pytest.fixture
@@ -139,7 +143,7 @@ def test_probes_go_on_after_a_checkpoint(hourglass):
 def test_another_input_is_refused_with_the_settings_to_change(hourglass):
     net, x = hourglass
     with pytest.raises(RestorationError, match=r"--data.input DecodedJPEG.*perturbation 0"):
-        SURE()(net(x), Batch(x + 0.1, x, (), (), ()), net)
+        SURE()(net(x), replace(batch_of(x), z=x + 0.1), net)
 
 
 def test_rates_recover_a_laplacian():
@@ -195,8 +199,8 @@ def test_sigma_in_rgb_is_that_of_simulated_components():
     planes = torch.stack(errors, 1) / 255  # (1, 3, 480, 480)
     rgb = ycbcr_to_rgb(planes) - ycbcr_to_rgb(torch.zeros_like(planes))
     expected = rgb.square().mean().sqrt().item() * 255
-    tensors = [torch.from_numpy(t) for t in tables]
-    assert noise_sigma(coefficients, tensors, correction=1) == pytest.approx(expected, rel=0.02)
+    file = Quantised(480, 480, tuple(coefficients), tuple(map(torch.from_numpy, tables)), ())
+    assert noise_sigma(file, correction=1) == pytest.approx(expected, rel=0.02)
 
 
 @pytest.mark.parametrize("quality", [10, 25, 60])
@@ -204,7 +208,7 @@ def test_sigma_of_a_real_jpeg_is_near_its_true_error(quality):
     data = SingleImage("samples/coffee.png", quality=quality, input=DecodedJPEG())
     data.setup("fit")
     truth = (data.truth - data.batch.target).square().mean().sqrt().item() * 255
-    estimate = noise_sigma(data.batch.coefficients, data.batch.tables)
+    estimate = noise_sigma(data.batch.file)
     assert estimate == pytest.approx(truth, rel=0.35)
     batch = data.batch
     loss = SURE(sigma="auto")

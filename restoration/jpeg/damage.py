@@ -1,0 +1,131 @@
+"""What is missing of a damaged JPEG, told by what libjpeg complains of."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import jpeglib
+from jpeglib import DCTJPEG
+
+from restoration.jpeg.frame import END, SCAN
+
+CUT = "premature end"  # in libjpeg's words: the data end before the picture does
+WORDS = (
+    "Corrupt JPEG",
+    "Premature end",
+    "Inconsistent progression",
+    "Invalid SOS",
+    "Unknown Adobe",
+)
+UNREFINED = "damaged or cut short: not all of its refinements are there"
+ZEROS = bytes(32)
+SEARCHED = 2**22  # bytes of the largest file in which the place of a damage is searched
+
+
+def read_coefficients(data: bytes) -> tuple[DCTJPEG, list[str]]:
+    """Read the quantised coefficients of a file.
+
+    Returns:
+        What jpeglib reads, and what libjpeg complains of, a line each.
+
+    Raises:
+        OSError: they cannot be read; or ``ValueError``.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "image.jpg"
+        file.write_bytes(data)
+        with complaints() as lines:
+            jpeg = jpeglib.read_dct(file)
+            jpeg.load()
+    return jpeg, lines
+
+
+@contextmanager
+def complaints() -> Iterator[list[str]]:
+    """Collect what libjpeg writes to stderr, which names no file; all else is passed on."""
+    lines: list[str] = []
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed: nothing can be written to it
+        yield lines
+        return
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as caught:
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield lines
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            caught.seek(0)
+            for line in caught.read().decode(errors="replace").splitlines(keepends=True):
+                if line.startswith(WORDS):
+                    lines.append(line.strip())
+                else:
+                    sys.stderr.write(line)
+
+
+def whole_lines(jpeg: DCTJPEG) -> int:
+    """Count the lines of a picture that was cut: below them blocks hold nothing at all."""
+    filled = jpeg.Y[:, -1].any((1, 2)).nonzero()[0]
+    per_block = -(-jpeg.height // len(jpeg.Y))
+    return min((int(filled[-1]) + 1) * per_block, jpeg.height) if len(filled) else 0
+
+
+def sound_bytes(data: bytes) -> int:
+    """Count the bytes in front of a damage: of all that a cut leaves, it alone is complained of.
+
+    Zeros are what a file system leaves in place of lost data, and no code is as long.
+    """
+    lost = zeros_in(data)
+    if lost > 0:
+        return lost
+    good, bad = 0, len(data)
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        try:
+            complained = read_coefficients(data[:middle] + END)[1]
+        except (OSError, ValueError):  # the headers are incomplete
+            complained = []
+        if is_cut(complained):
+            good = middle
+        else:
+            bad = middle
+    return good
+
+
+def zeros_in(data: bytes) -> int:
+    """Find zeros in place of data; -1 where there are none."""
+    return data.find(ZEROS, data.find(bytes([0xFF, SCAN])))
+
+
+def is_cut(complained: list[str]) -> bool:
+    """Whether missing data are all that libjpeg complains of, if it does."""
+    return all(CUT in line.lower() for line in complained)
+
+
+def damage_of(data: bytes, jpeg: DCTJPEG, complained: list[str]) -> str | None:
+    """Say in a few words what is missing of a picture; None where it is whole."""
+    if not complained:
+        return None
+    if jpeg.progressive_mode:
+        return UNREFINED
+    if is_cut(complained) and zeros_in(data) < 0:
+        return f"cut short: nothing is left below line {whole_lines(jpeg)}"
+    if len(data) > SEARCHED:
+        return "damaged"
+    try:
+        sound, complained = read_coefficients(data[: sound_bytes(data)] + END)
+    except (OSError, ValueError):
+        return "damaged"
+    if not complained:  # whatever else was read belongs to something behind the picture, or not
+        closed = data.removesuffix(END).rstrip(b"\0").endswith(END)
+        return "damaged" if closed else None
+    line = whole_lines(sound)
+    return f"damaged from about line {line} on" if line < jpeg.height else "damaged"

@@ -1,0 +1,145 @@
+"""An image that a file holds, and all that the file knows of its original."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from restoration.jpeg.operator import JPEGOperator
+
+# The operations that turn stored pixels upright, by EXIF orientation (EXIF 2.32, section 4.6.4 A).
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+STORED = UPRIGHT | {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """What a JPEG file knows of its original: of each DCT coefficient a cell, as tensors.
+
+    The original's coefficient c lies in [(q - w/2) t, (q + w/2) t].
+
+    Attributes:
+        height: of the image, pixels.
+        width: of the image, pixels.
+        coefficients: q per component (Y, Cb, Cr, or Y alone), the middles of the cells in steps,
+            mostly integers; (rows, columns, 8, 8) in blocks, which cover the image.
+        tables: t, the quantisation table of each component in levels, (8, 8), by (vertical,
+            horizontal) frequency.
+        sampling: (vertical, horizontal) sampling factors of each component as in the file;
+            4:2:0 is ((2, 2), (1, 1), (1, 1)).
+        widths: w, of the cells in steps, per component as the coefficients or (8, 8); None for 1.
+    """
+
+    height: int
+    width: int
+    coefficients: tuple[Tensor, ...]
+    tables: tuple[Tensor, ...]
+    sampling: tuple[tuple[int, int], ...]
+    widths: tuple[Tensor, ...] | None = None
+
+    @cached_property
+    def operator(self) -> JPEGOperator:
+        """The map from an image of this size to its coefficients, and back."""
+        grids = tuple((c.shape[0], c.shape[1]) for c in self.coefficients)
+        return JPEGOperator(self.height, self.width, self.sampling, grids)
+
+    def decode(self) -> Tensor:
+        """Decode as libjpeg does, without its rounding: (1, C, H, W) in [0, 1]."""
+        levels = [(q * t)[None] for q, t in zip(self.coefficients, self.tables, strict=True)]
+        return self.operator.decode(levels).clamp_(0, 1)
+
+    def to(self, place: torch.device | torch.dtype) -> Quantised:
+        """Move every tensor to a device, or turn it into another floating point type."""
+        coefficients = tuple(q.to(place) for q in self.coefficients)
+        tables = tuple(t.to(place) for t in self.tables)
+        widths = None if self.widths is None else tuple(w.to(place) for w in self.widths)
+        return Quantised(self.height, self.width, coefficients, tables, self.sampling, widths)
+
+
+@dataclass(frozen=True)
+class CompressedImage:
+    """A decoded JPEG and what its file knows, all in the orientation in which it is stored.
+
+    Attributes:
+        pixels: as Pillow decodes them, uint8, (H, W, 3) RGB or (H, W, 1) grey.
+        quantised: what the file knows of the original.
+        icc: the ICC profile, or None.
+        exif: the EXIF block without its orientation, or None where there is none that can be read.
+        orientation: how the stored image is to be turned, 1 (upright) to 8 (EXIF).
+        damage: what is missing of the picture, in a few words; None where it is whole.
+    """
+
+    pixels: NDArray[np.uint8]
+    quantised: Quantised
+    icc: bytes | None = None
+    exif: bytes | None = None
+    orientation: int = 1
+    damage: str | None = None
+
+    def upright(self, pixels: NDArray[np.uint8]) -> Image.Image:
+        """Turn an image in this file's stored orientation (H, W, C) upright.
+
+        The result's ``info`` holds the profile and EXIF, for whoever saves it.
+        """
+        image = to_image(pixels)
+        turn = UPRIGHT.get(self.orientation)
+        if turn is not None:
+            image = image.transpose(turn)
+        image.info |= {k: v for k, v in (("icc_profile", self.icc), ("exif", self.exif)) if v}
+        return image
+
+    def stored(self, upright: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Turn an upright image (H, W, C) into this file's stored orientation."""
+        turn = STORED.get(self.orientation)
+        return upright if turn is None else pixels_of(to_image(upright).transpose(turn))
+
+
+def to_tensor(pixels: NDArray) -> Tensor:
+    """(H, W, C) uint8 -> (1, C, H, W) float32 in [0, 1]."""
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous().float() / 255
+
+
+def to_8bit(image: Tensor) -> Tensor:
+    """Round to the 256 levels of an 8-bit file, still as floats: (N, C, H, W) in [0, 1]."""
+    return image.clamp(0, 1).mul(255).round_().div_(255)
+
+
+def to_pixels(image: Tensor) -> NDArray[np.uint8]:
+    """(1, C, H, W) in [0, 1] -> (H, W, C) uint8, rounded."""
+    levels = to_8bit(image).mul(255).round().byte()
+    return np.asarray(levels[0].permute(1, 2, 0).cpu())
+
+
+def pixels_of(image: Image.Image) -> NDArray[np.uint8]:
+    """Pillow image of mode L or RGB -> (H, W, 1) or (H, W, 3)."""
+    pixels = np.array(image)
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def to_image(pixels: NDArray[np.uint8]) -> Image.Image:
+    """Invert ``pixels_of``."""
+    return Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+
+
+def to_png(image: Image.Image) -> bytes:
+    """Encode an image with the profile and EXIF that its ``info`` holds."""
+    file = io.BytesIO()
+    image.save(
+        file, format="PNG", icc_profile=image.info.get("icc_profile"), exif=image.info.get("exif")
+    )
+    return file.getvalue()
