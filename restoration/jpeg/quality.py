@@ -6,6 +6,7 @@ import io
 from functools import cache
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
@@ -38,13 +39,11 @@ def estimated_quality(luma_table: Tensor) -> int:
 
 
 @cache
-def libjpeg_tables(quality: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return libjpeg's tables of luma and chroma at a quality, each (8, 8)."""
+def libjpeg_tables(quality: int) -> Tensor:
+    """Return libjpeg's tables of luma and chroma at a quality, (2, 8, 8)."""
     file = io.BytesIO()
     Image.new("RGB", (16, 16)).save(file, format="JPEG", quality=quality)
     with Image.open(file) as image:
         assert isinstance(image, JpegImageFile)
-        luma, chroma = (
-            np.array(image.quantization[i], dtype=np.int32).reshape(8, 8) for i in (0, 1)
-        )
-    return luma, chroma
+        both = [image.quantization[i] for i in (0, 1)]
+    return torch.tensor(both, dtype=torch.float32).view(2, 8, 8)

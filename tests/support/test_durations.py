@@ -21,4 +21,9 @@ def test_other_words_are_refused_in_one_line(text):
 
 
 def test_durations_are_told():
-    assert [readable(s) for s in (30, 600, 7200, 3 * 86400)] == ["30 s", "10 min", "2.0 h", "3.0 days"]
+    assert [readable(s) for s in (30, 600, 7200, 3 * 86400)] == [
+        "30 s",
+        "10 min",
+        "2.0 h",
+        "3.0 days",
+    ]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from restoration.internal_learning.library.pictures import luma_and_chroma
 from restoration.internal_learning.tiles import tiles_of
-from restoration.jpeg import CompressedImage, known, to_tensor
+from restoration.jpeg import CompressedImage, Quantised, to_tensor
 from restoration.jpeg.projection import project
 from restoration.networks.correction import WAYS, turned, turned_back
 from restoration.networks.deblocking import PERIOD, DeblockingNetwork, coarseness
@@ -42,7 +41,7 @@ def restored_by(
         (1, C, H, W).
     """
     H, W, C = jpeg.pixels.shape
-    steps = steps_of(jpeg)
+    steps = steps_of(jpeg.quantised)
     image = to_tensor(jpeg.pixels).expand(1, 3, H, W)
     image = F.pad(image, (0, -W % PERIOD, 0, -H % PERIOD), mode="replicate")
     result = torch.empty_like(image)
@@ -58,12 +57,12 @@ def restored_by(
     return result if C == 3 else result.mean(1, keepdim=True)
 
 
-def steps_of(jpeg: CompressedImage) -> Tensor:
+def steps_of(file: Quantised) -> Tensor:
     """Tell how coarse a file is, (1, 2), see ``coarseness``."""
-    tables, _ = luma_and_chroma(jpeg)
-    return coarseness(torch.from_numpy(np.stack(tables)).float())[None]
+    tables, _ = luma_and_chroma(file)
+    return coarseness(tables)[None]
 
 
-def within_cells(image: Tensor, jpeg: CompressedImage, shrink: float = SHRINK) -> Tensor:
+def within_cells(image: Tensor, file: Quantised, shrink: float = SHRINK) -> Tensor:
     """Project a restored image onto the file's narrowed cells and clamp it."""
-    return project(image, *known(jpeg), jpeg.sampling, shrink).clamp_(0, 1)
+    return project(image, file, shrink).clamp_(0, 1)

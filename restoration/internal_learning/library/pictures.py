@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
 from restoration.errors import RestorationError
-from restoration.estimate.passes import quick_estimate
+from restoration.estimate.passes import first_estimate
 from restoration.internal_learning.library.windows import Picture, Sampling
-from restoration.jpeg import CompressedImage, estimated_quality, read_jpeg
+from restoration.jpeg import Quantised, estimated_quality, read_jpeg, to_pixels
 from restoration.jpeg.operator import BLOCK
 from restoration.jpeg.quality import libjpeg_tables
-from restoration.metrics import to_pixels
 from restoration.support.files import atomic_file
 
 SMALLEST = 96  # pixels of the shorter side: smaller pictures have no windows to learn from
 MOST_PIXELS = 2**20  # of a picture that are kept: 3 MiB on the disk, seconds of estimation
-PASSES = 3  # of the first estimate
 
 
 def picture_of(path: Path, cache: Path) -> Picture:
@@ -35,7 +34,10 @@ def picture_of(path: Path, cache: Path) -> Picture:
         RestorationError: the file cannot be used, or its estimate not be written.
     """
     jpeg = read_jpeg(path)
-    H, W, _ = jpeg.pixels.shape
+    file = jpeg.quantised
+    H, W = file.height, file.width
+    if jpeg.damage is not None:
+        raise RestorationError(f"{path} is damaged: {jpeg.damage}")
     if min(H, W) < SMALLEST:
         raise RestorationError(
             f"{path} has {W} x {H} pixels; a library learns from pictures of at least "
@@ -43,48 +45,48 @@ def picture_of(path: Path, cache: Path) -> Picture:
         )
     place = cache / f"{hashlib.sha256(path.read_bytes()).hexdigest()[:24]}.npy"
     if not place.exists():
-        pixels = to_pixels(quick_estimate(part_of(jpeg), PASSES))
-        with atomic_file(place) as file:
-            np.save(file, np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
-    return Picture(place, *luma_and_chroma(jpeg))
+        pixels = to_pixels(first_estimate(part_of(file)))
+        with atomic_file(place) as output:
+            np.save(output, np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+    return Picture(place, *luma_and_chroma(file))
 
 
-def part_of(jpeg: CompressedImage) -> CompressedImage:
+def part_of(file: Quantised) -> Quantised:
     """Cut the middle out of a large picture, by whole coding units."""
-    H, W, _ = jpeg.pixels.shape
-    if H * W <= MOST_PIXELS:
-        return jpeg
-    share = (MOST_PIXELS / (H * W)) ** 0.5
-    down, across = (max(factors) for factors in zip(*jpeg.sampling, strict=True))
+    if file.height * file.width <= MOST_PIXELS:
+        return file
+    share = (MOST_PIXELS / (file.height * file.width)) ** 0.5
+    down, across = (max(factors) for factors in zip(*file.sampling, strict=True))
 
-    def units(size: int, unit: int) -> slice:
-        there, wanted = size // unit, max(int(size * share) // unit, 1)
-        first = (there - wanted) // 2
-        return slice(first, first + wanted)
+    def middle(size: int, unit: int) -> tuple[int, int]:
+        there = size // unit
+        wanted = max(int(size * share) // unit, 1)
+        return (there - wanted) // 2, wanted
 
-    rows, columns = units(H, BLOCK * down), units(W, BLOCK * across)
+    top, rows = middle(file.height, BLOCK * down)
+    left, columns = middle(file.width, BLOCK * across)
 
-    def scaled(part: slice, factor: int) -> slice:
-        return slice(part.start * factor, part.stop * factor)
+    def cut(grids: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        return tuple(
+            q[top * v : (top + rows) * v, left * h : (left + columns) * h] if q.dim() == 4 else q
+            for q, (v, h) in zip(grids, file.sampling, strict=True)
+        )
 
     return replace(
-        jpeg,
-        pixels=jpeg.pixels[scaled(rows, BLOCK * down), scaled(columns, BLOCK * across)],
-        coefficients=tuple(
-            c[scaled(rows, v), scaled(columns, h)]
-            for c, (v, h) in zip(jpeg.coefficients, jpeg.sampling, strict=True)
-        ),
+        file,
+        height=rows * BLOCK * down,
+        width=columns * BLOCK * across,
+        coefficients=cut(file.coefficients),
+        widths=None if file.widths is None else cut(file.widths),
     )
 
 
-def luma_and_chroma(
-    jpeg: CompressedImage,
-) -> tuple[tuple[NDArray[np.int32], NDArray[np.int32]], Sampling]:
-    """Return a file's tables and sampling as a colour picture's; grey ones get libjpeg's chroma."""
-    if len(jpeg.tables) == 1:
-        chroma = libjpeg_tables(estimated_quality(jpeg.tables[0]))[1]
-        return (jpeg.tables[0], chroma), ((1, 1),) * 3
-    return (jpeg.tables[0], jpeg.tables[1]), jpeg.sampling
+def luma_and_chroma(file: Quantised) -> tuple[Tensor, Sampling]:
+    """Return the tables (2, 8, 8) and the sampling of a file; grey ones get libjpeg's chroma."""
+    if len(file.tables) == 1:
+        chroma = libjpeg_tables(estimated_quality(file.tables[0]))[1]
+        return torch.stack([file.tables[0], chroma]), ((1, 1),) * 3
+    return torch.stack(file.tables[:2]), file.sampling
 
 
 def pictures_of(

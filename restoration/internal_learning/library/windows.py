@@ -30,12 +30,12 @@ class Picture(NamedTuple):
 
     Attributes:
         estimate: file of its first estimate, a NumPy array (H, W, 3) uint8.
-        tables: quantisation tables of luma and chroma, two of (8, 8).
+        tables: quantisation tables of luma and chroma, (2, 8, 8).
         sampling: (vertical, horizontal) factors of each component.
     """
 
     estimate: Path
-    tables: tuple[NDArray[np.int32], NDArray[np.int32]]
+    tables: Tensor
     sampling: Sampling
 
 
@@ -129,6 +129,6 @@ def windows(
         own = generator.random() < OWN_TABLES
         tables.append(picture.tables if own else libjpeg_tables(random_quality(generator)))
     original = torch.from_numpy(np.stack(originals)).permute(0, 3, 1, 2).contiguous().float() / 255
-    steps = torch.from_numpy(np.stack([np.stack(t) for t in tables])).float()
-    jpeg = compressed(original, steps, chosen[0].sampling)
-    return Windows(jpeg, coarseness(steps), original)
+    stacked = torch.stack(tables)
+    jpeg = compressed(original, stacked, chosen[0].sampling)
+    return Windows(jpeg, coarseness(stacked), original)

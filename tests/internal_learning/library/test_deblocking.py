@@ -6,7 +6,7 @@ import torch
 
 from restoration.internal_learning.library.applying import restored_by, steps_of, within_cells
 from restoration.internal_learning.library.pictures import MOST_PIXELS, part_of
-from restoration.jpeg import compress, to_tensor
+from restoration.jpeg import compress, to_pixels, to_tensor
 from restoration.jpeg.quality import libjpeg_tables
 from restoration.networks.deblocking import PERIOD, DeblockingNetwork, coarseness
 
@@ -19,6 +19,11 @@ def network(widths=(8, 12), blocks=(1, 1), entry=2):
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     return net.requires_grad_(False)
+
+
+def shares_of_equal(one, other):
+    pairs = zip(one.coefficients, other.coefficients, strict=True)
+    return [(a == b).float().mean() for a, b in pairs]
 
 
 def test_a_new_network_changes_nothing():
@@ -72,27 +77,23 @@ def test_grey_stays_grey(photo):
     jpeg = compress(photo[..., :1], 10)
     result = restored_by(network(), jpeg, 1)
     assert result.shape == (1, 1, 192, 192)
-    assert steps_of(jpeg)[0, 1] == coarseness(torch.from_numpy(libjpeg_tables(10)[1]).float())
+    assert steps_of(jpeg.quantised)[0, 1] == coarseness(libjpeg_tables(10)[1])
 
 
 def test_results_lie_in_the_cells(photo):
     jpeg = compress(photo, 10)
-    once = within_cells(torch.full((1, 3, 192, 192), 0.5), jpeg)
-    again = compress((once[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8), 10)
-    same = [np.mean(a == b) for a, b in zip(again.coefficients, jpeg.coefficients, strict=True)]
-    assert min(same) > 0.99
+    once = within_cells(torch.full((1, 3, 192, 192), 0.5), jpeg.quantised)
+    again = compress(to_pixels(once), 10).quantised
+    assert min(shares_of_equal(again, jpeg.quantised)) > 0.99
 
 
 @pytest.mark.parametrize("grey", [False, True])
 def test_the_middle_of_a_large_picture_is_a_jpeg_of_its_own(photo, grey):
     large = np.tile(photo[..., :1] if grey else photo, (6, 7, 1))[: 6 * 192 - 3, : 7 * 192 - 5]
-    jpeg = compress(large, 15)
-    part = part_of(jpeg)
-    h, w, _ = part.pixels.shape
+    part = part_of(compress(large, 15).quantised)
+    h, w = part.height, part.width
     assert 0.9 * MOST_PIXELS < h * w <= MOST_PIXELS
     assert w / h == pytest.approx(7 / 6, abs=0.05)
-    again = compress(part.pixels, 15)  # the same cells, if the grids are the same
-    for ours, theirs in zip(part.coefficients, again.coefficients, strict=True):
-        assert ours.shape == theirs.shape
-        assert np.mean(ours == theirs) > 0.99
+    again = compress(to_pixels(part.decode()), 15).quantised
+    assert min(shares_of_equal(again, part)) > 0.99  # the same cells: the grids are the same
     assert part_of(part) is part
