@@ -8,7 +8,7 @@ import numpy as np
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from restoration.internal_learning.library.windows import Picture, Windows, windows
+from restoration.internal_learning.library.windows import OWN_TABLES, Picture, Windows, windows
 
 MOST_STEPS = 2**31
 
@@ -21,20 +21,24 @@ class Batches(Dataset[Windows]):
         seed: of all choices.
         number: of windows in a batch.
         side: of a window, a multiple of 16.
+        own_tables: see ``windows``.
     """
 
-    def __init__(self, pictures: Sequence[Picture], seed: int, number: int, side: int) -> None:
+    def __init__(
+        self, pictures: Sequence[Picture], seed: int, number: int, side: int, own_tables: float
+    ) -> None:
         self.pictures = pictures
         self.seed = seed
         self.number = number
         self.side = side
+        self.own_tables = own_tables
 
     def __len__(self) -> int:
         return MOST_STEPS
 
     def __getitem__(self, index: int) -> Windows:
         generator = np.random.default_rng((self.seed, index))
-        return windows(self.pictures, self.number, self.side, generator)
+        return windows(self.pictures, self.number, self.side, generator, self.own_tables)
 
 
 class WindowData(LightningDataModule):
@@ -45,6 +49,7 @@ class WindowData(LightningDataModule):
         seed: of all choices.
         number: of windows in a batch.
         side: of a window, a multiple of 16.
+        own_tables: see ``windows``.
         workers: processes that compress windows; 0 for none beside this one.
     """
 
@@ -54,10 +59,11 @@ class WindowData(LightningDataModule):
         seed: int = 0,
         number: int = 8,
         side: int = 64,
+        own_tables: float = OWN_TABLES,
         workers: int = 0,
     ) -> None:
         super().__init__()
-        self.batches = Batches(pictures, seed, number, side)
+        self.batches = Batches(pictures, seed, number, side, own_tables)
         self.workers = workers
 
     def train_dataloader(self) -> DataLoader[Windows]:

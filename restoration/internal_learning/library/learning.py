@@ -106,7 +106,9 @@ class Saving(Checkpoint):
 def description_for(pictures: Sequence[Picture], seed: int) -> Description:
     """Describe a library that is to learn on pictures, with the usual network."""
     return Description(
-        pictures=[picture.estimate.stem for picture in pictures],
+        pictures=[
+            picture.estimate.stem for picture in pictures if isinstance(picture.estimate, Path)
+        ],
         qualities=spread([estimated_quality(picture.tables[0]) for picture in pictures]),
         seed=seed,
     )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from restoration.internal_learning.library.windows import Windows
 from restoration.networks.deblocking import DeblockingNetwork, unit
@@ -30,6 +30,15 @@ def rate_at(progress: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * min((progress - RISE) / (1 - RISE), 1))
 
 
+def take_in(averages: list[Tensor], weights: list[Tensor], number: Tensor) -> None:
+    """Move the averages of weights, of ``number`` steps, towards those of the next step.
+
+    At first by much, since the first weights of all say nothing.
+    """
+    decay = min(DECAY, (1 + number.item()) / (10 + number.item()))
+    torch._foreach_lerp_(averages, weights, 1 - decay)
+
+
 class LibraryLearning(LightningModule):
     """Minimise the squared error of restored windows, relative to that of their JPEGs.
 
@@ -38,17 +47,23 @@ class LibraryLearning(LightningModule):
         budget: seconds of all learning, over which the rate rises and falls once; what was spent
             before a pause counts.
         steps: number of optimiser steps instead, for what must be repeated exactly.
+        rate: highest learning rate.
     """
 
     def __init__(
-        self, net: DeblockingNetwork, budget: float = math.inf, steps: int | None = None
+        self,
+        net: DeblockingNetwork,
+        budget: float = math.inf,
+        steps: int | None = None,
+        rate: float = RATE,
     ) -> None:
         super().__init__()
         self.net = net
-        self.average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(DECAY))
+        self.average = AveragedModel(net, multi_avg_fn=take_in)
         self.average.requires_grad_(False)
         self.budget = budget
         self.steps = steps
+        self.rate = rate
         self.spent = 0.0  # seconds
         self.clock: float | None = None
 
@@ -62,7 +77,7 @@ class LibraryLearning(LightningModule):
 
         Reference: Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024.
         """
-        return torch.optim.Muon(self.net.parameters(), RATE)
+        return torch.optim.Muon(self.net.parameters(), self.rate)
 
     def on_train_start(self) -> None:
         """Start the clock."""
@@ -78,7 +93,7 @@ class LibraryLearning(LightningModule):
             self.trainer.should_stop = True
             return -1
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = RATE * rate_at(self.progress)
+            group["lr"] = self.rate * rate_at(self.progress)
         return None
 
     def training_step(self, batch: Windows, batch_idx: int) -> Tensor:

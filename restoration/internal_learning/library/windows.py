@@ -20,7 +20,7 @@ from restoration.networks.deblocking import coarseness
 
 SCALES = (0.4, 0.8)  # of the copies
 QUALITIES = (5, 95)
-OWN_TABLES = 0.5  # share of the windows that are compressed with the tables of their own file
+OWN_TABLES = 0.5  # of a library: the other windows show it all qualities
 
 Sampling = tuple[tuple[int, int], ...]
 
@@ -29,14 +29,22 @@ class Picture(NamedTuple):
     """A picture to learn from.
 
     Attributes:
-        estimate: file of its first estimate, a NumPy array (H, W, 3) uint8.
+        estimate: its first estimate, (H, W, 3) uint8, or the NumPy file of it.
         tables: quantisation tables of luma and chroma, (2, 8, 8).
         sampling: (vertical, horizontal) factors of each component.
     """
 
-    estimate: Path
+    estimate: NDArray[np.uint8] | Path
     tables: Tensor
     sampling: Sampling
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """The estimate; what lies in a file is read where it is looked at."""
+        if isinstance(self.estimate, Path):
+            mapped: NDArray[np.uint8] = np.load(self.estimate, mmap_mode="r")
+            return mapped
+        return self.estimate
 
 
 class Windows(NamedTuple):
@@ -111,7 +119,11 @@ def random_quality(generator: np.random.Generator) -> int:
 
 
 def windows(
-    pictures: Sequence[Picture], number: int, side: int, generator: np.random.Generator
+    pictures: Sequence[Picture],
+    number: int,
+    side: int,
+    generator: np.random.Generator,
+    own_tables: float = OWN_TABLES,
 ) -> Windows:
     """Make a batch; all its windows share the sampling of one picture.
 
@@ -120,13 +132,13 @@ def windows(
         number: N, of windows.
         side: S, a multiple of 16.
         generator: of all choices.
+        own_tables: share of the windows that are compressed with the tables of their own file.
     """
     chosen = [pictures[i] for i in generator.integers(len(pictures), size=number)]
     originals, tables = [], []
     for picture in chosen:
-        pixels = np.load(picture.estimate, mmap_mode="r")
-        originals.append(window(pixels, side, generator))
-        own = generator.random() < OWN_TABLES
+        originals.append(window(picture.pixels, side, generator))
+        own = generator.random() < own_tables
         tables.append(picture.tables if own else libjpeg_tables(random_quality(generator)))
     original = torch.from_numpy(np.stack(originals)).permute(0, 3, 1, 2).contiguous().float() / 255
     stacked = torch.stack(tables)

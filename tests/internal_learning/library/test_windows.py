@@ -114,8 +114,8 @@ def test_the_unit_is_about_the_error_of_a_jpeg(photo):
 
 def test_a_batch_is_told_by_its_number(photo, tmp_path):
     pictures = [picture(photo, tmp_path, q) for q in (10, 20)]
-    here, there = (Batches(pictures, 3, 4, 32) for _ in range(2))
-    other = Batches(pictures, 4, 4, 32)
+    here, there = (Batches(pictures, 3, 4, 32, 0.5) for _ in range(2))
+    other = Batches(pictures, 4, 4, 32, 0.5)
     there[8]  # what was asked before is of no effect
     assert all(torch.equal(a, b) for a, b in zip(here[7], there[7], strict=True))
     assert not torch.equal(here[7].original, here[8].original)
@@ -126,7 +126,7 @@ def test_other_processes_make_the_same_batches(photo, tmp_path):
     pictures = [picture(photo, tmp_path)]
 
     def first(workers):
-        batches = iter(WindowData(pictures, 0, 2, 32, workers).train_dataloader())
+        batches = iter(WindowData(pictures, 0, 2, 32, workers=workers).train_dataloader())
         return [next(batches) for _ in range(3)]
 
     for ours, theirs in zip(first(0), first(1), strict=True):
