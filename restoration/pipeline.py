@@ -16,6 +16,8 @@ from restoration.errors import RestorationError
 from restoration.estimate.passes import first_estimate
 from restoration.internal_learning.copies import SMALLEST, copies_of, training_copies
 from restoration.internal_learning.ensemble import Member, Workers, application_units
+from restoration.internal_learning.library.checkpoint import load_library
+from restoration.internal_learning.library.restoring import restore_with
 from restoration.jpeg import (
     CompressedImage,
     Quantised,
@@ -74,18 +76,20 @@ class Restored(NamedTuple):
 
 def restore(
     path: str | Path,
-    preset: str = "balanced",
+    preset: str | None = None,
     seed: int = 0,
     device: str = "auto",
     truth: str | Path | None = None,
     tile: int | None = None,
     advance: Advance | None = None,
+    network: str | Path | None = None,
 ) -> Restored:
     """Restore a JPEG file.
 
     Args:
         path: of the JPEG.
-        preset: "fast" (seconds), "balanced" (minutes) or "best".
+        preset: "fast" (seconds), "balanced" (minutes) or "best"; by default "balanced", or "fast"
+            where a network is given.
         seed: of all randomness.
         device: "cpu", "cuda" or "auto", which takes a GPU if there is one.
         truth: the original, for measuring only.
@@ -93,6 +97,8 @@ def restore(
             image at once. It bounds the memory and does not change the result.
         advance: called now and then with the units of work done since, and those in all: a unit is
             an optimiser step, or as much of the first estimate as takes about as long.
+        network: the library whose network restores the file, see ``restoration learn``; with
+            "balanced" and "best" it goes on learning on the file's own smaller copies.
 
     Returns:
         The image, upright, and the report. ``image.save(path, icc_profile=..., exif=...)`` writes
@@ -101,12 +107,18 @@ def restore(
     Raises:
         RestorationError: the file, the truth or an option cannot be used.
     """
+    preset = preset or ("balanced" if network is None else "fast")
     if preset not in PRESETS:
         raise RestorationError(f"no preset {preset!r}; there are {', '.join(PRESETS)}")
     began = time.monotonic()
     jpeg = read_jpeg(path)
     clean = None if truth is None else to_tensor(read_truth(truth, jpeg))
-    image = restore_jpeg(jpeg, PRESETS[preset], seed, device, tile, advance)
+    if network is None:
+        image = restore_jpeg(jpeg, PRESETS[preset], seed, device, tile, advance)
+    else:
+        net, device = load_library(network).net, device_named(device)
+        side = tile_side(*jpeg.pixels.shape[:2], tile)
+        image = restore_with(net, jpeg, PRESETS[preset], seed, device, side, advance)
     upright = jpeg.upright(to_pixels(image))
     seconds = time.monotonic() - began
     report = Report(

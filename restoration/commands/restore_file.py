@@ -91,6 +91,7 @@ def restore_file(
             options.truth,
             options.tile,
             steps.advance,
+            options.network,
         )
     write_atomically(target, to_png(result.image))
     if options.compare is not None:

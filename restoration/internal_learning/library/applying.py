@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -25,7 +23,7 @@ def restored_by(
     jpeg: CompressedImage,
     ways: int = WAYS,
     side: int = SIDE,
-    advance: Callable[[int], object] = bool,
+    device: str = "cpu",
 ) -> Tensor:
     """Mean of what the network makes of the turned and mirrored image, not yet projected.
 
@@ -34,25 +32,23 @@ def restored_by(
         jpeg: the file.
         ways: how many of the eight ways, 1 to 8.
         side: of the tiles in which it is computed; of no effect on the result but its rounding.
-        advance: called with the number of pixels done since, ``ways`` times those of the padded
-            image in all.
+        device: on which the network is.
 
     Returns:
         (1, C, H, W).
     """
     H, W, C = jpeg.pixels.shape
-    steps = steps_of(jpeg.quantised)
+    steps = steps_of(jpeg.quantised).to(device)
     image = to_tensor(jpeg.pixels).expand(1, 3, H, W)
     image = F.pad(image, (0, -W % PERIOD, 0, -H % PERIOD), mode="replicate")
     result = torch.empty_like(image)
     halo = -(-net.reach // PERIOD) * PERIOD
     for tile in tiles_of(*image.shape[-2:], side, halo, PERIOD):
-        part = tile.outer(image)
+        part = tile.outer(image).to(device)
         mean = torch.zeros_like(part)
         for way in range(ways):
             mean += turned_back(net(turned(part, way).contiguous(), steps), way)
-            advance(tile.pixels)
-        tile.place(result, mean / ways)
+        tile.place(result, (mean / ways).to(result.device))
     result = result[..., :H, :W]
     return result if C == 3 else result.mean(1, keepdim=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,8 @@ def read_library(path: str | Path) -> dict[str, Any]:
     """
     refusal = RestorationError(f"{path} is no library made by restoration learn")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of other kinds of files
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise RestorationError(f"there is no library {path}") from error
     except IsADirectoryError as error:

@@ -102,8 +102,9 @@ class LibraryLearning(LightningModule):
         error = (self.net(jpeg, steps) - original) / unit(steps)
         return error.square().mean()
 
-    def on_train_batch_end(self, outputs: Any, batch: Windows, batch_idx: int) -> None:
-        """Take the new weights into the average."""
+    def optimizer_step(self, *arguments: Any) -> None:
+        """Take the new weights into the average, before any callback saves both."""
+        super().optimizer_step(*arguments)
         self.average.update_parameters(self.net)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

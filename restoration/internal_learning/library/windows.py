@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from restoration.jpeg.operator import JPEGOperator
+from restoration.jpeg import to_8bit
+from restoration.jpeg.operator import JPEGOperator, block_dct, block_idct
 from restoration.jpeg.quality import libjpeg_tables
 from restoration.jpeg.recompression import block_grids
 from restoration.networks.deblocking import coarseness
@@ -91,7 +92,7 @@ def window(pixels: NDArray[np.uint8], side: int, generator: np.random.Generator)
 
 
 def compressed(original: Tensor, tables: Tensor, sampling: Sampling) -> Tensor:
-    """Compress windows as libjpeg does, but for its integer arithmetic, and decode them.
+    """Compress windows as libjpeg does, rounding where it does, and decode them.
 
     Args:
         original: (N, 3, H, W) in [0, 1].
@@ -103,13 +104,14 @@ def compressed(original: Tensor, tables: Tensor, sampling: Sampling) -> Tensor:
     """
     H, W = original.shape[-2:]
     operator = JPEGOperator(H, W, sampling, block_grids(H, W, sampling))
-    quantised = [
-        (x / t).round() * t
-        for x, t in (
-            (x, tables[:, min(c, 1), None, None]) for c, x in enumerate(operator.encode(original))
-        )
-    ]
-    return operator.decode(quantised).mul(255).round().clamp(0, 255) / 255
+    planes = operator.planes(original).round()
+    decoded = []
+    for c in range(3):
+        table = tables[:, min(c, 1), None, None]
+        levels = block_dct(operator.downsample(planes[:, c], c).round())
+        samples = block_idct((levels / table).round() * table).round().clamp(-128, 127)
+        decoded.append(operator.upsample(samples, c).round())
+    return to_8bit(operator.image(torch.stack(decoded, 1)))
 
 
 def random_quality(generator: np.random.Generator) -> int:

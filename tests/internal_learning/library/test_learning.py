@@ -183,7 +183,7 @@ def test_tuning_learns_what_the_file_needs(photo):
     assert not net.tail[1].matrix.any()  # the one started from is as it was
     before = (to_tensor(jpeg.pixels) - truth).square().mean()
     after = (restored_by(better, jpeg) - truth).square().mean()
-    assert after < 0.9 * before
+    assert after < 0.95 * before
 
 
 def test_the_loss_is_that_of_the_jpeg_at_first(photo):
