@@ -9,6 +9,8 @@ from importlib.metadata import version
 from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.support.cpu_settings import keep_freed_memory, set_waiting
 
+# Bytes of freed memory that restore keeps: a part's buffers, not those of a large image.
+KEPT = 2**28
 COMMANDS = ("restore", "learn", "fit", "sweep", "report", "kodak")
 
 HELP = """\
@@ -70,6 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run(command: str, arguments: list[str]) -> int:
     """Import what one command needs, and run it."""
     if command == "restore":
+        keep_freed_memory(KEPT)
         from restoration.commands.restore import restore
 
         return restore(arguments)

@@ -23,7 +23,7 @@ from restoration.jpeg import (
     to_tensor,
 )
 from restoration.jpeg.reading import shape_of
-from restoration.support.files import find
+from restoration.support.files import find, safe_name
 
 
 class Repeated(Dataset[Batch]):
@@ -94,7 +94,8 @@ class SingleImage(LightningDataModule):
     @property
     def run_name(self) -> str:
         """What runs on this image are filed under: the file's name and the quality."""
-        return self.image.stem + ("" if self.quality is None else f"-q{self.quality}")
+        name = safe_name(self.image.stem)
+        return name if self.quality is None else f"{name}-q{self.quality}"
 
     def read(self) -> tuple[CompressedImage, NDArray | None]:
         """Return the JPEG and the truth, both in the orientation in which the JPEG is stored."""

@@ -96,7 +96,7 @@ def restore(
         tile: side of the tiles in which the networks are applied, 1024 by default; 0 for the whole
             image at once. It bounds the memory and does not change the result.
         advance: called now and then with the units of work done since, and those in all: a unit is
-            an optimiser step, or as much of the first estimate as takes about as long.
+            a pass of the first estimate over a pixel, or as much of an optimiser step.
         network: the library whose network restores the file, see ``restoration learn``; with
             "balanced" and "best" it goes on learning on the file's own smaller copies.
 
@@ -155,17 +155,19 @@ def restore_jpeg(
     side = tile_side(H, W, tile)
     rounds = preset.rounds if min(H, W) >= SMALLEST else 0
     steps = steps_for(H, W, preset)
-    copies = sum(pass_units(c.height, c.width) for c in copies_of(H, W)) if rounds else 0
-    total = preset.passes * (pass_units(H, W) + rounds * copies)
-    total += rounds * preset.networks * (steps + application_units(H, W))
+    copies = sum(c.height * c.width for c in copies_of(H, W)) if rounds else 0
+    total = preset.passes * (H * W + rounds * copies)
+    total += rounds * preset.networks * (steps + application_units(H, W)) * STEP_PIXELS
 
     def done(units: int) -> None:
         if advance:
             advance(units, total)
 
     def first(some: Quantised) -> Tensor:
-        units = pass_units(some.height, some.width)
-        return first_estimate(some, preset.passes, preset.count, lambda: done(units))
+        return first_estimate(some, preset.passes, preset.count, done)
+
+    def stepped(steps: int) -> None:
+        done(steps * STEP_PIXELS)
 
     if not rounds:
         return project(first(file), file).clamp_(0, 1)
@@ -187,7 +189,7 @@ def restore_jpeg(
                 )
                 for seed in seeds
             ]
-            corrections += [torch.from_numpy(x) for x in workers.optimise(members, done)]
+            corrections += [torch.from_numpy(x) for x in workers.optimise(members, stepped)]
             image = estimate + torch.stack(corrections).mean(0)
             image = project(image, file, CORRECTED_SHRINK).clamp_(0, 1)
     return image
@@ -196,11 +198,6 @@ def restore_jpeg(
 def steps_for(height: int, width: int, preset: Preset) -> int:
     """Tell how many steps each network takes: fewer for small images, of which it learns less."""
     return max(round(preset.steps * min(height * width / FULL_SIZE, 1)), min(preset.steps, FEWEST))
-
-
-def pass_units(height: int, width: int) -> int:
-    """Tell how many optimiser steps take as long as a pass over an image of some size."""
-    return max(height * width // STEP_PIXELS, 1)
 
 
 def tile_side(height: int, width: int, wanted: int | None) -> int:

@@ -7,16 +7,20 @@ import glob
 import hashlib
 import itertools
 import json
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonargparse import ArgumentError, ArgumentParser
 
 from restoration.errors import RestorationError
-from restoration.support.files import find
+from restoration.support.files import find, safe_name
 
 Config = dict[str, Any]
+
+TYPE = re.compile(r"<class '(\w+)'>")  # as jsonargparse names what it expects
 
 
 @dataclass(frozen=True)
@@ -91,26 +95,38 @@ def read_grid(path: str, settings: list[str]) -> Grid:
             content[key] = yaml.safe_load(value)
     except (OSError, UnicodeDecodeError) as error:
         raise RestorationError(f"cannot read {path}: {error}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise RestorationError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     return checked(content, path)
 
 
 def checked(content: Config, path: str) -> Grid:
-    """Build the grid, once its keys and the kinds of its values are right."""
-    known = {f.name: f for f in fields(Grid)}
+    """Build the grid, once its keys and the types of its values are those of ``Grid``.
+
+    Raises:
+        RestorationError: they are not, a list is empty, or the runs' settings are no mapping.
+    """
+    known = [f.name for f in fields(Grid)]
     for key, value in content.items():
         if key not in known:
             near = difflib.get_close_matches(str(key), known, 1)
             hint = f", did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
             raise RestorationError(f"{path}: unknown key {key}{hint}")
-        is_list = str(known[key].type).startswith("list")
-        if is_list and not (isinstance(value, list) and value):
-            raise RestorationError(f"{path}: {key} must be a list, not {value!r}")
-    missing = {"images", "qualities", "networks", "losses"} - content.keys()
-    if missing:
-        raise RestorationError(f"{path}: missing {', '.join(sorted(missing))}")
-    return Grid(**content)
+        if value == [] or (value is None and key != "reading"):
+            raise RestorationError(f"{path}: {key} must not be empty")
+    missing = [
+        f.name for f in fields(Grid) if f.default_factory is MISSING and f.default is MISSING
+    ]
+    if missing := sorted(set(missing) - content.keys()):
+        raise RestorationError(f"{path}: missing {', '.join(missing)}")
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Grid)
+    try:
+        grid: Grid = Grid(**parser.instantiate(parser.parse_object(content)))
+    except (ArgumentError, TypeError, ValueError, RecursionError) as error:
+        message = TYPE.sub(r"\1", " ".join(str(error).split()).removeprefix("Parser key "))
+        raise RestorationError(f"{path}: {message}") from error
+    return grid
 
 
 def merged(under: Config, over: Config) -> Config:
@@ -205,7 +221,8 @@ def run_of(labels: dict[str, Any], config: Config, image: Path, content: str, ou
     name = labels["network"] + ("" if labels["skips"] else "-no_skips") + "-" + labels["loss"]
     if labels["weight"] is not None:
         name += f"-{labels['weight']:g}"
-    folder = output / f"{labels['image']}-q{labels['quality']}" / f"{name}-{identity}"
+    place = safe_name(f"{labels['image']}-q{labels['quality']}")
+    folder = output / place / safe_name(f"{name}-{identity}")
     config = merged(config, {"data": {"image": str(image.resolve())}})
     return Run(labels, config, identity, folder)
 

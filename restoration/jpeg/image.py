@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from restoration.jpeg.operator import JPEGOperator
+from restoration.jpeg.operator import BLOCK, JPEGOperator
 
 # The operations that turn stored pixels upright, by EXIF orientation (EXIF 2.32, section 4.6.4 A).
 UPRIGHT = {
@@ -42,7 +42,7 @@ class Quantised:
             horizontal) frequency.
         sampling: (vertical, horizontal) sampling factors of each component as in the file;
             4:2:0 is ((2, 2), (1, 1), (1, 1)).
-        widths: w, of the cells in steps, per component as the coefficients or (8, 8); None for 1.
+        widths: w, of the cells in steps, each of its coefficients' shape; None where all are 1.
     """
 
     height: int
@@ -62,6 +62,28 @@ class Quantised:
         """Decode as libjpeg does, without its rounding: (1, C, H, W) in [0, 1]."""
         levels = [(q * t)[None] for q, t in zip(self.coefficients, self.tables, strict=True)]
         return self.operator.decode(levels).clamp_(0, 1)
+
+    def window(self, top: int, bottom: int, left: int, right: int) -> Quantised:
+        """Cut out a part of the image as if it were a file of its own.
+
+        Args:
+            top: first row, a multiple of the coding unit (8 pixels times the sampling ratio).
+            bottom: row behind the last one; a multiple of it, or the image's height.
+            left: first column, a multiple of it.
+            right: column behind the last one; a multiple of it, or the image's width.
+        """
+
+        def cut(component: int, x: Tensor) -> Tensor:
+            v, h = (BLOCK * ratio for ratio in self.operator.ratio(component))
+            return x[top // v : -(-bottom // v), left // h : -(-right // h)]
+
+        return replace(
+            self,
+            height=bottom - top,
+            width=right - left,
+            coefficients=tuple(cut(c, q) for c, q in enumerate(self.coefficients)),
+            widths=self.widths and tuple(cut(c, w) for c, w in enumerate(self.widths)),
+        )
 
     def to(self, place: torch.device | torch.dtype) -> Quantised:
         """Move every tensor to a device, or turn it into another floating point type."""
@@ -121,7 +143,7 @@ def to_8bit(image: Tensor) -> Tensor:
 
 def to_pixels(image: Tensor) -> NDArray[np.uint8]:
     """(1, C, H, W) in [0, 1] -> (H, W, C) uint8, rounded."""
-    levels = to_8bit(image).mul(255).round().byte()
+    levels = image.clamp(0, 1).mul_(255).round_().byte()
     return np.asarray(levels[0].permute(1, 2, 0).cpu())
 
 

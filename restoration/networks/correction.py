@@ -11,7 +11,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 
-from restoration.internal_learning.tiles import tiles_of
+from restoration.support.tiles import tiles_of
 
 RATE = 0.01  # highest learning rate
 WAYS = 8  # to turn and mirror an image

@@ -13,6 +13,7 @@ from restoration.errors import RestorationError
 
 UMASK = os.umask(0)  # which can only be asked for by setting it
 os.umask(UMASK)
+LONGEST_NAME = 160  # bytes, of 255, which leaves room for what is put behind
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -45,6 +46,17 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` as ``atomic_file`` does."""
     with atomic_file(path) as file:
         file.write(content)
+
+
+def safe_name(text: str) -> str:
+    """Turn any text into the name of a file that stays in its folder and fits on a disk.
+
+    Separators and what cannot be printed become underscores, dots in front are taken away, and of a
+    long name the beginning is kept.
+    """
+    kept = "".join(c if c.isprintable() and c not in "/\\:" else "_" for c in text).lstrip(".")
+    short = kept.encode(errors="replace")[:LONGEST_NAME].decode(errors="ignore")
+    return short.strip() or "_"
 
 
 def find(path: str | Path) -> Path:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from restoration.__main__ import main
@@ -20,7 +22,7 @@ from restoration.experiments import timing
 from restoration.experiments.engines import running
 from restoration.experiments.engines.local import LocalEngine
 from restoration.experiments.engines.running import Outcome, attempt
-from restoration.experiments.grid import Grid, merged, read_grid, runs_of
+from restoration.experiments.grid import Grid, checked, merged, read_grid, runs_of
 from restoration.experiments.sweep import Tally, sweep
 from restoration.support.processes import cores
 
@@ -98,12 +100,20 @@ def test_configurations_are_laid_over_each_other():
     assert under == {"a": {"b": 1, "c": [1, 2]}, "d": 1}
 
 
+REST = {"qualities": [10], "networks": ["low"], "losses": ["mse"]}
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         ({"image": ["a.png"]}, "unknown key image, did you mean images?"),
         ({"images": ["a.png"]}, "missing losses, networks, qualities"),
-        ({"images": "a.png"}, "images must be a list"),
+        ({"images": "a.png"} | REST, '"images": Expected a list. Got value: a.png'),
+        ({"images": ["a.png"], "weights": ["a"]} | REST, '"weights": Expected a float'),
+        ({"images": ["a.png"], "set": None} | REST, "set must not be empty"),
+        ({"images": ["a.png"], "set": [1]} | REST, '"set": Expected a dict'),
+        ({"images": [3]} | REST, '"images": Expected a str'),
+        ({"images": ["a.png"]} | REST | {"qualities": ["abc"]}, '"qualities": Expected a int'),
     ],
 )
 def test_a_wrong_grid_is_told_in_one_line(content, said, capsys):
@@ -112,6 +122,25 @@ def test_a_wrong_grid_is_told_in_one_line(content, said, capsys):
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(max_size=5), x, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from([*Grid.__dataclass_fields__, "x"]), VALUES))
+def test_any_grid_is_one_or_is_refused(content):
+    complete = {"images": ["a.png"], "qualities": [10], "networks": ["low"], "losses": ["mse"]}
+    said = ""
+    try:
+        checked(complete | content, "grid.yaml")
+    except RestorationError as error:
+        said = str(error)
+    assert "\n" not in said
 
 
 @pytest.mark.parametrize("shard", ["0/4", "5/4", "1", "a/b"])

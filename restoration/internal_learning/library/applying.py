@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from restoration.internal_learning.library.pictures import luma_and_chroma
-from restoration.internal_learning.tiles import tiles_of
+from restoration.support.tiles import tiles_of
 from restoration.jpeg import CompressedImage, Quantised, to_tensor
 from restoration.jpeg.projection import project
 from restoration.networks.correction import WAYS, turned, turned_back

@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from restoration.errors import RestorationError
-from restoration.internal_learning.tiles import spans, tiles_of
 from restoration.networks.correction import Convolution, CorrectionNetwork, correction
 from restoration.pipeline import tile_side
+from restoration.support.tiles import spans, tiles_of
 
 
 @pytest.mark.parametrize("size", [16, 200, 202, 514, 1000, 4000])
 @pytest.mark.parametrize("side", [128, 201, 512])
 def test_spans_divide_the_axis_evenly(size, side):
-    result = spans(size, side, 2)
+    result = spans(size, side)
     assert result[0][0] == 0
     assert result[-1][1] == size
     assert all(end == start for (_, end), (start, _) in pairwise(result))
