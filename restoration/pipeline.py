@@ -117,7 +117,7 @@ def restore(
         image = restore_jpeg(jpeg, PRESETS[preset], seed, device, tile, advance)
     else:
         net, device = load_library(network).net, device_named(device)
-        side = tile_side(*jpeg.pixels.shape[:2], tile)
+        side = tile_side(jpeg.quantised.height, jpeg.quantised.width, tile)
         image = restore_with(net, jpeg, PRESETS[preset], seed, device, side, advance)
     upright = jpeg.upright(to_pixels(image))
     seconds = time.monotonic() - began

@@ -14,6 +14,8 @@ from torch.optim.swa_utils import AveragedModel
 from restoration.internal_learning.library.windows import Windows
 from restoration.networks.deblocking import DeblockingNetwork, unit
 
+Weights = tuple[Tensor, ...] | list[Tensor]
+
 RATE = 0.01  # highest learning rate
 RISE = 0.05  # share of the budget in which the rate rises
 DECAY = 0.998  # of the average of the weights
@@ -30,12 +32,13 @@ def rate_at(progress: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * min((progress - RISE) / (1 - RISE), 1))
 
 
-def take_in(averages: list[Tensor], weights: list[Tensor], number: Tensor) -> None:
+def take_in(averages: Weights, weights: Weights, number: Tensor | int) -> None:
     """Move the averages of weights, of ``number`` steps, towards those of the next step.
 
     At first by much, since the first weights of all say nothing.
     """
-    decay = min(DECAY, (1 + number.item()) / (10 + number.item()))
+    steps = float(number)
+    decay = min(DECAY, (1 + steps) / (10 + steps))
     torch._foreach_lerp_(averages, weights, 1 - decay)
 
 

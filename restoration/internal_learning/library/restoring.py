@@ -8,18 +8,17 @@ import torch
 from torch import Tensor
 
 from restoration.estimate.passes import first_estimate
-from restoration.internal_learning.library.applying import SIDE, restored_by, within_cells
+from restoration.internal_learning.library.applying import SIDE, padded, restored_by, within_cells
 from restoration.internal_learning.library.pictures import SMALLEST
 from restoration.internal_learning.library.tuning import tuned
 from restoration.internal_learning.worker import precision
 from restoration.jpeg import CompressedImage
-from restoration.networks.correction import WAYS
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.presets import Preset
 
-# What takes about as long as an optimiser step:
-STEP_PIXELS = 2**14  # pixels of a pass of the first estimate
-APPLIED_PIXELS = 3 * 8 * 64**2  # to which a network is applied: a step computes three times as much
+# In pixels of a pass of the first estimate, which take as long:
+STEP = 25_000  # an optimiser step
+APPLICATION = 2  # the network in all ways, applied to a pixel
 
 
 def restore_with(
@@ -46,21 +45,24 @@ def restore_with(
         (1, C, H, W) in [0, 1], in the orientation in which the JPEG is stored.
     """
     file = jpeg.quantised
-    pixels = file.height * file.width
+    pixels = padded(file.height) * padded(file.width)
     steps = preset.tuning if min(file.height, file.width) >= SMALLEST else 0
-    a_pass = max(pixels // STEP_PIXELS, 1)
-    applying = max(WAYS * pixels // APPLIED_PIXELS, 1)
-    total = applying + (preset.passes * a_pass + steps if steps else 0)
+    total = APPLICATION * pixels
+    if steps:
+        total += preset.passes * file.height * file.width + steps * STEP
 
     def done(units: int) -> None:
         if advance is not None:
             advance(units, total)
 
     if steps:
-        estimate = first_estimate(file, preset.passes, preset.count, lambda: done(a_pass))
-        net = tuned(net, file, estimate, steps, seed=seed, device=device, advance=lambda: done(1))
+        estimate = first_estimate(file, preset.passes, preset.count, done)
+        net = tuned(
+            net, file, estimate, steps, seed=seed, device=device, advance=lambda: done(STEP)
+        )
     net = net.to(device)
     with torch.autocast(device, torch.bfloat16, enabled=precision(device) != "32-true"):
-        image = restored_by(net, jpeg, side=side, device=device)
-    done(applying)
+        image = restored_by(
+            net, jpeg, side=side, device=device, advance=lambda some: done(APPLICATION * some)
+        )
     return within_cells(image, file)
