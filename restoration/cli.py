@@ -16,13 +16,12 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from restoration import callbacks
-from restoration.callbacks.checkpoint import FILE as CHECKPOINT
 from restoration.callbacks.curves import Curves
 from restoration.callbacks.keep import check_rules
 from restoration.data import SingleImage
 from restoration.errors import RestorationError
 from restoration.independent import IndependentStrategy, local_rank
-from restoration.run_folder import CONFIG, RUNS, run_version, same_run
+from restoration.run_folder import CHECKPOINT, CONFIG, RUNS, run_version, same_run
 from restoration.support.files import find
 from restoration.support.quiet import quiet
 from restoration.support.usage import plain
@@ -67,6 +66,13 @@ class FitCLI(LightningCLI):
         parser.add_lightning_class_args(callbacks.Progress, "progress")
         parser.add_lightning_class_args(callbacks.ResultWriter, "result")
         parser.add_lightning_class_args(callbacks.LastCheckpoint, "checkpoint")
+
+    def instantiate_classes(self) -> None:
+        """Put the model's options into its checkpoints, from which it can be built anew."""
+        super().instantiate_classes()
+        options = self.config[self.subcommand].model.clone().as_dict()
+        builder = {"_instantiator": "lightning.pytorch.cli.instantiate_module"}
+        self.model.save_hyperparameters(options | builder)
 
     def _parse_ckpt_path(self) -> None:
         """Leave the options as given: Lightning would let a checkpoint's override them."""
@@ -209,7 +215,7 @@ def fit(arguments: list[str]) -> None:
                 auto_configure_optimizers=False,
                 parser_kwargs={"prog": "restoration"},
                 save_config_callback=SaveConfig,
-                save_config_kwargs={"overwrite": True},
+                save_config_kwargs={"config_filename": CONFIG, "overwrite": True},
                 trainer_defaults={
                     "devices": 1,  # all GPUs for one image only when asked for
                     "max_epochs": -1,  # max_steps alone ends a run

@@ -15,7 +15,12 @@ from torch import Tensor
 from restoration.errors import RestorationError
 from restoration.estimate.passes import first_estimate
 from restoration.internal_learning.copies import SMALLEST, copies_of, training_copies
-from restoration.internal_learning.ensemble import Member, Workers, application_units
+from restoration.internal_learning.ensemble import (
+    Member,
+    application_units,
+    network_pool,
+    optimise,
+)
 from restoration.internal_learning.library.checkpoint import load_library
 from restoration.internal_learning.library.restoring import restore_with
 from restoration.jpeg import (
@@ -171,7 +176,7 @@ def restore_jpeg(
 
     if not rounds:
         return project(first(file), file).clamp_(0, 1)
-    with Workers(preset.networks, device) as workers:
+    with network_pool(preset.networks, device) as pool:
         estimate = image = first(file)
         corrections: list[Tensor] = []
         for _ in range(rounds):
@@ -189,7 +194,7 @@ def restore_jpeg(
                 )
                 for seed in seeds
             ]
-            corrections += [torch.from_numpy(x) for x in workers.optimise(members, stepped)]
+            corrections += [torch.from_numpy(x) for x in optimise(pool, members, stepped)]
             image = estimate + torch.stack(corrections).mean(0)
             image = project(image, file, CORRECTED_SHRINK).clamp_(0, 1)
     return image

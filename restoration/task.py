@@ -38,10 +38,12 @@ class DeepImagePrior(LightningModule):
             losses that evaluate the network once a step. Not yet tried on a GPU.
 
     Attributes:
-        net: the network, from ``configure_model`` on.
+        net: the network, from ``configure_model`` on; ``load_from_checkpoint`` builds it too.
+        channels: of the network's input and of the image.
     """
 
     net: nn.Module
+    channels: tuple[int, int]
 
     def __init__(
         self,
@@ -61,10 +63,14 @@ class DeepImagePrior(LightningModule):
         self.generator_state: Tensor | None = None
 
     def configure_model(self) -> None:
-        """Build the network for the image at hand; Lightning calls this more than once."""
-        if not hasattr(self, "net"):
+        """Build the network for the image at hand; Lightning calls this more than once.
+
+        Without a trainer there is no image: ``on_load_checkpoint`` builds it then.
+        """
+        if self._trainer is not None and not hasattr(self, "net"):
             batch = image_of(self.trainer).batch
-            self.net = self.make_net(batch.z.shape[1], batch.target.shape[1])
+            self.channels = (batch.z.shape[1], batch.target.shape[1])
+            self.net = self.make_net(*self.channels)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the injected optimiser over network and loss parameters."""
@@ -97,13 +103,19 @@ class DeepImagePrior(LightningModule):
         assert self.generator is not None
         checkpoint["generator"] = self.generator.get_state()
         checkpoint["image"] = self.image_sum()
+        checkpoint["channels"] = self.channels
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the generator's state; ``on_fit_start`` applies it.
+        """Take the generator's state, which ``on_fit_start`` applies.
+
+        Without a trainer, as in ``load_from_checkpoint``, the network is built instead.
 
         Raises:
-            RestorationError: the checkpoint is that of another image.
+            RestorationError: the checkpoint is that of another image than the trainer's.
         """
+        if self._trainer is None:
+            self.net = self.make_net(*checkpoint["channels"])
+            return
         if checkpoint["image"] != self.image_sum():
             raise RestorationError("the checkpoint is that of another image, quality or crop")
         self.generator_state = checkpoint["generator"]

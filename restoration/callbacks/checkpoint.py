@@ -16,9 +16,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from restoration.errors import Interrupted, RestorationError
+from restoration.run_folder import CHECKPOINT
 from restoration.support.files import atomic_file
-
-FILE = "last.ckpt"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -82,7 +81,7 @@ class LastCheckpoint(Checkpoint):
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Find the run's directory; every rank must ask."""
-        self.path = Path(trainer.log_dir or trainer.default_root_dir) / FILE
+        self.path = Path(trainer.log_dir or trainer.default_root_dir) / CHECKPOINT
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Take over Ctrl-C; Python allows that in the main thread only."""

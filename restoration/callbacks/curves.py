@@ -13,9 +13,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from restoration.errors import RestorationError
+from restoration.run_folder import CURVES
 from restoration.support.files import write_atomically
 
-FILE = "curves.csv"
 QUALITY = ("psnr", "ms_ssim", "true_mse", "nmse")
 
 
@@ -86,7 +86,7 @@ class Curves(Callback):
             writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
-            write_atomically(self.directory / FILE, text.getvalue().encode())
+            write_atomically(self.directory / CURVES, text.getvalue().encode())
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Write what is left; a run too short for a row leaves a header."""

@@ -21,14 +21,12 @@ from restoration.errors import Interrupted
 from restoration.jpeg import pixels_of, to_pixels, to_png
 from restoration.jpeg.projection import SHRINK, project
 from restoration.metrics import scores
+from restoration.run_folder import COMPARISON, RESTORED, RESULT, kept_image
 from restoration.support.figures import comparison
 from restoration.support.files import write_atomically
 from restoration.task import DeepImagePrior
 
 AnyCallback = TypeVar("AnyCallback", bound=Callback)
-IMAGE = "restored.png"
-COMPARISON = "comparison.png"
-RESULT = "result.json"
 
 
 class ResultWriter(Callback):
@@ -83,24 +81,24 @@ class ResultWriter(Callback):
         """Write everything, and show the table."""
         if self.raw is None or not trainer.is_global_zero:
             return
-        self.write_image(trainer, IMAGE, self.restored(trainer))
+        self.write_image(trainer, RESTORED, self.restored(trainer))
         for keeper in keepers(trainer):
             if keeper.written:
-                self.write_image(trainer, f"{keeper.name}.png", keeper.image)
+                self.write_image(trainer, kept_image(keeper.name), keeper.image)
         assert self.directory is not None
         assert isinstance(module, DeepImagePrior)
         result = self.result(trainer, module)
         write_atomically(self.directory / COMPARISON, self.compare(trainer, result))
         content = json.dumps(result, indent=2, allow_nan=False) + "\n"
         write_atomically(self.directory / RESULT, content.encode())
-        show(result, self.directory / IMAGE)
+        show(result, self.directory / RESTORED)
 
     def on_exception(
         self, trainer: Trainer, module: LightningModule, exception: BaseException
     ) -> None:
         """Write what has been restored so far when the user stops the run."""
         if isinstance(exception, Interrupted) and trainer.is_global_zero:
-            self.write_image(trainer, IMAGE, self.restored(trainer))
+            self.write_image(trainer, RESTORED, self.restored(trainer))
 
     def restored(self, trainer: Trainer) -> Tensor | None:
         """Project the smoothed output, the last one or that of a rule, if it is to be."""

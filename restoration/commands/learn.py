@@ -5,14 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from restoration.commands.restore import find_inputs
 from restoration.errors import Interrupted, RestorationError, UsageError
-from restoration.support.durations import readable, seconds_of
+from restoration.support.progress import Display, readable, seconds_of
 from restoration.support.usage import Parser
 
+if TYPE_CHECKING:
+    from restoration.internal_learning.library.module import LibraryLearning
+    from restoration.internal_learning.library.windows import Picture
+
+SMOOTHING = 0.99  # of the loss that is shown
 PREPARATION = 0.25  # share of the budget in which first estimates are made
 CACHE = ".estimates"  # what the folder of the first estimates is called, behind the library's name
 
@@ -59,10 +65,8 @@ def run(options: argparse.Namespace) -> int:
         raise RestorationError(f"cannot write {library}: {library.parent} is not a folder")
     paths = [path for path, _ in find_inputs(options.inputs)]
     # these import torch: seconds
-    from restoration.commands.learning_progress import LearningProgress
     from restoration.internal_learning.library.checkpoint import description_of, read_library
     from restoration.internal_learning.library.learning import description_for, learn
-    from restoration.internal_learning.library.pictures import pictures_of
     from restoration.pipeline import device_named
 
     device = device_named(options.device)
@@ -82,22 +86,14 @@ def run(options: argparse.Namespace) -> int:
         refused.append(error)
         print(f"restoration learn: left out: {error}", file=sys.stderr)
 
-    end = time.monotonic() + PREPARATION * (options.budget - spent)
-    with LearningProgress(len(paths)) as progress:
-
-        def due(path: Path) -> bool:
-            progress.prepare(path)
-            return time.monotonic() < end
-
-        try:
-            pictures = pictures_of(paths, cache, refuse, due)
-        except KeyboardInterrupt as stop:
-            raise Interrupted("stopped; the same command goes on") from stop
-        if not pictures:
-            raise RestorationError(f"none of {len(paths)} files can be learned from")
-        late = len(paths) - len(pictures) - len(refused)
-        if late:
-            print(f"no time for {late} of {len(paths)} files in this budget", file=sys.stderr)
+    pictures = prepared(paths, cache, refuse, PREPARATION * (options.budget - spent))
+    if not pictures:
+        raise RestorationError(f"none of {len(paths)} files can be learned from")
+    late = len(paths) - len(pictures) - len(refused)
+    if late:
+        print(f"no time for {late} of {len(paths)} files in this budget", file=sys.stderr)
+    progress = LearningProgress(options.budget)
+    with progress.display:
         learn(
             pictures,
             library,
@@ -108,6 +104,60 @@ def run(options: argparse.Namespace) -> int:
         )
     print(f"{library}: {description_of(read_library(library), library).summary()}")
     return 1 if refused else 0
+
+
+def prepared(
+    paths: list[Path], cache: Path, refuse: Callable[[RestorationError], None], most: float
+) -> list[Picture]:
+    """Make the first estimates, as many as there is time for, showing the progress.
+
+    Args:
+        paths: of the JPEGs.
+        cache: folder of the estimates.
+        refuse: told why a file is left out.
+        most: seconds.
+    """
+    from restoration.internal_learning.library.pictures import pictures_of
+
+    end = time.monotonic() + most
+    done = [""]
+
+    def due(path: Path) -> bool:
+        done.append(path.name)
+        display.update(len(done) - 2, len(paths))
+        return time.monotonic() < end
+
+    with Display(lambda: f"preparing {done[-1]}") as display:
+        try:
+            return pictures_of(paths, cache, refuse, due)
+        except KeyboardInterrupt as stop:
+            raise Interrupted("stopped; the same command goes on") from stop
+
+
+class LearningProgress:
+    """Show how far the learning is.
+
+    Args:
+        budget: seconds in all.
+    """
+
+    def __init__(self, budget: float) -> None:
+        self.budget = budget
+        self.spent = 0.0
+        self.steps = 0
+        self.loss: float | None = None
+        self.display = Display(self.text, lambda: self.budget - self.spent, refresh=0.5)
+
+    def text(self) -> str:
+        """Tell the steps and the smoothed loss."""
+        loss = "" if self.loss is None else f", loss {self.loss:.3f}"
+        return f"learning, step {self.steps}{loss}"
+
+    def step(self, learning: LibraryLearning, loss: float) -> None:
+        """Take in a step."""
+        self.loss = loss if self.loss is None else self.loss + (loss - self.loss) * (1 - SMOOTHING)
+        self.spent, self.steps = learning.spent, learning.global_step
+        self.display.update(int(min(self.spent, self.budget)), int(self.budget))
 
 
 def main(arguments: Sequence[str]) -> int:

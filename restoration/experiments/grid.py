@@ -16,6 +16,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from restoration.errors import RestorationError
+from restoration.run_folder import RESULT
 from restoration.support.files import find, safe_name
 
 Config = dict[str, Any]
@@ -72,7 +73,7 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether the result is there; it is written last."""
-        return (self.folder / "result.json").exists()
+        return (self.folder / RESULT).exists()
 
 
 def read_grid(path: str, settings: list[str]) -> Grid:
@@ -114,10 +115,8 @@ def checked(content: Config, path: str) -> Grid:
             raise RestorationError(f"{path}: unknown key {key}{hint}")
         if value == [] or (value is None and key != "reading"):
             raise RestorationError(f"{path}: {key} must not be empty")
-    missing = [
-        f.name for f in fields(Grid) if f.default_factory is MISSING and f.default is MISSING
-    ]
-    if missing := sorted(set(missing) - content.keys()):
+    needed = {f.name for f in fields(Grid) if f.default_factory is f.default}  # both are missing
+    if missing := sorted(needed - content.keys()):
         raise RestorationError(f"{path}: missing {', '.join(missing)}")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Grid)

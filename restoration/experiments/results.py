@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restoration.errors import RestorationError
-from restoration.experiments.engines.running import FAILED, RUN
+from restoration.run_folder import CURVES, FAILED, LABELS, RESULT
 
 Curves = dict[str, NDArray[np.float64]]
 
@@ -86,16 +86,16 @@ def read_records(folder: Path) -> tuple[list[Record], list[str]]:
         RestorationError: there are none, or a file is damaged.
     """
     records, missing = [], []
-    for head in sorted(folder.rglob(RUN)):
+    for head in sorted(folder.rglob(LABELS)):
         try:
             labels = json.loads(head.read_text())["labels"]
-            if not (head.parent / "result.json").exists():
+            if not (head.parent / RESULT).exists():
                 missing.append(f"{head.parent}: {reason(head.parent / FAILED)}")
                 continue
             image, seed = labels.pop("image"), labels.pop("seed")
             settings = labels.pop("settings", "")
-            result = json.loads((head.parent / "result.json").read_text())
-            curves = read_curves(head.parent / "curves.csv")
+            result = json.loads((head.parent / RESULT).read_text())
+            curves = read_curves(head.parent / CURVES)
             configuration = Configuration(**labels)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RestorationError(f"{head.parent}: damaged ({error}); delete it") from error

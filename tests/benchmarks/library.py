@@ -23,7 +23,7 @@ from restoration.estimate.passes import first_estimate
 from restoration.internal_learning.library.applying import restored_by, within_cells
 from restoration.internal_learning.library.checkpoint import load_library
 from restoration.internal_learning.library.tuning import tuned
-from restoration.internal_learning.worker import precision
+from restoration.internal_learning.network_worker import precision
 from restoration.jpeg import compress, read_lossless, to_tensor
 from restoration.metrics import scores
 from restoration.networks.deblocking import DeblockingNetwork

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -173,6 +174,17 @@ def test_a_sweep_is_what_fit_does_and_is_done_once(capsys):
     assert times == [(f / "result.json").stat().st_mtime_ns for f in folders]
 
 
+def test_processes_share_the_gpus_that_this_one_may_use(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for visible, names in ((None, "0101"), ("4,6", "4646")):
+        if visible is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        engine = LocalEngine(workers=4)
+        given = [engine.environment(number)["CUDA_VISIBLE_DEVICES"] for number in range(4)]
+        assert "".join(given) == names
+    assert LocalEngine().workers == 2
+
+
 class InProcess:
     """An engine that works in this process."""
 
@@ -251,32 +263,22 @@ def test_time_left_is_that_of_the_same_network():
     assert tally.remaining == pytest.approx((10 + 2 * 40) / 2)
 
 
-def test_a_killed_worker_is_replaced_and_the_run_goes_on_to_the_same_end():
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
+def test_a_killed_worker_is_replaced_and_the_run_goes_on_to_the_same_end(capsys):
     long = merged(grid().set, {"trainer": {"max_steps": 60}, "checkpoint": {"every": 10}})
     (whole,) = runs("whole", set=long)
     assert sweep([whole], LocalEngine(workers=1), retries=0) == 0  # of as many threads
     (run,) = runs(set=long)
 
-    class Killing(LocalEngine):
-        """Kill the first process as soon as its run has a checkpoint."""
+    def kill_as_soon_as_there_is_a_checkpoint():
+        while not (run.folder / "last.ckpt").exists():
+            time.sleep(0.001)
+        (worker,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        os.kill(int(worker), signal.SIGKILL)
 
-        kills = 0
-
-        def peer(self, number):
-            peer = super().peer(number)
-            if not self.kills:
-                self.kills += 1
-                import threading
-
-                def kill():
-                    while not (run.folder / "last.ckpt").exists():
-                        time.sleep(0.001)
-                    peer.kill()
-
-                threading.Thread(target=kill, daemon=True).start()
-            return peer
-
-    assert sweep([run], Killing(workers=1), retries=1) == 0
+    threading.Thread(target=kill_as_soon_as_there_is_a_checkpoint, daemon=True).start()
+    assert sweep([run], LocalEngine(workers=1), retries=1) == 0
+    assert "was killed" in capsys.readouterr().err
     for name in ("restored.png", "curves.csv"):
         assert (run.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 

@@ -15,6 +15,7 @@ from restoration.experiments.protocol import Cell, reported
 from restoration.experiments.report.document import Figure
 from restoration.experiments.report.tables import name_of
 from restoration.experiments.results import Record
+from restoration.run_folder import COMPARISON, RESTORED
 
 SETTLED = 50  # steps that leave the range of the axes to those after them
 
@@ -123,7 +124,7 @@ def figure_4(record: Record) -> Figure | None:
     from restoration.jpeg import compress, read_lossless, to_tensor
     from restoration.losses.source import Gaussian
 
-    source, written = Path(record.result["image"]), record.folder / "restored.png"
+    source, written = Path(record.result["image"]), record.folder / RESTORED
     if not (source.exists() and written.exists()):
         return None
     clean = read_lossless(source)
@@ -153,7 +154,7 @@ def figure_4(record: Record) -> Figure | None:
 
 def panels(record: Record) -> Figure | None:
     """Figures 1 and 5: the run's own sheet, JPEG | restored | original."""
-    sheet = record.folder / "comparison.png"
+    sheet = record.folder / COMPARISON
     if not sheet.exists():
         return None
     quality = record.configuration.quality

@@ -47,7 +47,7 @@ def restored_by(
     image = F.pad(image, (0, padded(W) - W, 0, padded(H) - H), mode="replicate")
     result = torch.empty_like(image)
     halo = padded(net.reach)
-    for tile in tiles_of(*image.shape[-2:], side, halo, PERIOD):
+    for tile in tiles_of(padded(H), padded(W), side, halo, PERIOD):
         part = tile.outer(image).to(device)
         mean = torch.zeros_like(part)
         for way in range(ways):

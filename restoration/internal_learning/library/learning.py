@@ -23,7 +23,7 @@ from restoration.internal_learning.library.checkpoint import (
 from restoration.internal_learning.library.data import WindowData
 from restoration.internal_learning.library.module import LibraryLearning
 from restoration.internal_learning.library.windows import Picture
-from restoration.internal_learning.worker import precision
+from restoration.internal_learning.network_worker import precision
 from restoration.jpeg import estimated_quality
 from restoration.support.interruption import Interruption
 from restoration.support.quiet import quiet

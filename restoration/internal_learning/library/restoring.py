@@ -11,7 +11,7 @@ from restoration.estimate.passes import first_estimate
 from restoration.internal_learning.library.applying import SIDE, padded, restored_by, within_cells
 from restoration.internal_learning.library.pictures import SMALLEST
 from restoration.internal_learning.library.tuning import tuned
-from restoration.internal_learning.worker import precision
+from restoration.internal_learning.network_worker import precision
 from restoration.jpeg import CompressedImage
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.presets import Preset

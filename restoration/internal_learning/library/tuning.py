@@ -15,7 +15,7 @@ from restoration.internal_learning.library.data import WindowData
 from restoration.internal_learning.library.module import LibraryLearning
 from restoration.internal_learning.library.pictures import luma_and_chroma
 from restoration.internal_learning.library.windows import Picture
-from restoration.internal_learning.worker import precision
+from restoration.internal_learning.network_worker import precision
 from restoration.jpeg import Quantised, to_pixels
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.support.quiet import quiet

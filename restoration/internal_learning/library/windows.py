@@ -23,6 +23,9 @@ SCALES = (0.4, 0.8)  # of the copies
 QUALITIES = (5, 95)
 OWN_TABLES = 0.5  # of a library: the other windows show it all qualities
 
+EXCHANGED = 0.5  # share of the windows whose colours are exchanged
+FLATTEST = 0.5  # contrast of the flattest windows
+
 Sampling = tuple[tuple[int, int], ...]
 
 
@@ -120,6 +123,23 @@ def random_quality(generator: np.random.Generator) -> int:
     return low + int((high + 1 - low) * generator.random() ** 2)
 
 
+def recoloured(original: Tensor, generator: np.random.Generator) -> Tensor:
+    """Exchange the colours of windows at random, and make each dimmer or flatter by a random amount.
+
+    A library of few pictures has few colours; a network would learn them by heart.
+
+    Args:
+        original: (N, 3, S, S) in [0, 1].
+        generator: of the choice.
+    """
+    result = []
+    for image in original:
+        order = generator.permutation(3) if generator.random() < EXCHANGED else np.arange(3)
+        contrast = 1 - (1 - FLATTEST) * generator.random() ** 2
+        result.append(image[order] * contrast + (1 - contrast) * generator.random())
+    return to_8bit(torch.stack(result))
+
+
 def windows(
     pictures: Sequence[Picture],
     number: int,
@@ -143,6 +163,8 @@ def windows(
         own = generator.random() < own_tables
         tables.append(picture.tables if own else libjpeg_tables(random_quality(generator)))
     original = torch.from_numpy(np.stack(originals)).permute(0, 3, 1, 2).contiguous().float() / 255
+    if own_tables < 1:
+        original = recoloured(original, generator)
     stacked = torch.stack(tables)
     jpeg = compressed(original, stacked, chosen[0].sampling)
     return Windows(jpeg, coarseness(stacked), original)
