@@ -124,7 +124,7 @@ def random_quality(generator: np.random.Generator) -> int:
 
 
 def recoloured(original: Tensor, generator: np.random.Generator) -> Tensor:
-    """Exchange the colours of windows at random, and make each dimmer or flatter by a random amount.
+    """Exchange the colours of windows at random, and make each flatter by a random amount.
 
     A library of few pictures has few colours; a network would learn them by heart.
 
