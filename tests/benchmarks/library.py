@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from restoration.data import centre_crop
 from restoration.estimate.passes import first_estimate
 from restoration.internal_learning.library.applying import restored_by, within_cells
 from restoration.internal_learning.library.checkpoint import load_library
@@ -59,29 +60,53 @@ OTHERS = ("JPEG", *PRESETS)
 METHODS = (*OTHERS, *APPLIED, *TUNED, *ALONE)
 
 
-def within(image, jpeg, shrink):
-    return image.clamp(0, 1) if shrink is None else within_cells(image, jpeg.quantised, shrink)
+class Restorer:
+    """What the methods make of one file; what several of them share is computed once."""
 
+    def __init__(self, jpeg, net):
+        self.jpeg = jpeg
+        self.net = net
+        self.outputs = {}  # by network and ways: (image, seconds)
+        self.estimate = None
 
-def applied(net, jpeg, ways=8, shrink=0.75):
-    with torch.autocast("cpu", torch.bfloat16, enabled=precision("cpu") != "32-true"):
-        image = restored_by(net, jpeg, ways)
-    return within(image, jpeg, shrink)
+    def output(self, name, net, ways):
+        if (name, ways) not in self.outputs:
+            began = time.process_time()
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision("cpu") != "32-true"):
+                image = restored_by(net, self.jpeg, ways)
+            self.outputs[name, ways] = image, time.process_time() - began
+        return self.outputs[name, ways]
 
+    def within(self, image, shrink):
+        if shrink is None:
+            return image.clamp(0, 1)
+        return within_cells(image, self.jpeg.quantised, shrink)
 
-def restored(method, jpeg, net):
-    if method == "JPEG":
-        return to_tensor(jpeg.pixels)
-    if method in PRESETS:
-        return restore_jpeg(jpeg, PRESETS[method], device="cpu")
-    if method in APPLIED:
-        return applied(net, jpeg, *APPLIED[method])
-    estimate = first_estimate(jpeg.quantised)
-    steps, rate = {**TUNED, **ALONE}[method]
-    if method in ALONE:
-        torch.manual_seed(0)
-        net = DeblockingNetwork()
-    return applied(tuned(net, jpeg.quantised, estimate, steps, rate), jpeg)
+    def restored(self, method):
+        """Return the image, and the seconds of what was shared."""
+        if method == "JPEG":
+            return to_tensor(self.jpeg.pixels), 0.0
+        if method in PRESETS:
+            return restore_jpeg(self.jpeg, PRESETS[method], device="cpu"), 0.0
+        if method in APPLIED:
+            ways, shrink = APPLIED[method]
+            known = ("library", ways) in self.outputs
+            image, seconds = self.output("library", self.net, ways)
+            return self.within(image, shrink), seconds if known else 0.0
+        shared = 0.0
+        if self.estimate is None:
+            began = time.process_time()
+            image = first_estimate(self.jpeg.quantised)
+            self.estimate = image, time.process_time() - began
+        else:
+            shared = self.estimate[1]
+        steps, rate = {**TUNED, **ALONE}[method]
+        net = self.net
+        if method in ALONE:
+            torch.manual_seed(0)
+            net = DeblockingNetwork()
+        net = tuned(net, self.jpeg.quantised, self.estimate[0], steps, rate)
+        return self.within(self.output(method, net, 8)[0], 0.75), shared
 
 
 def run(options: argparse.Namespace) -> None:
@@ -90,16 +115,19 @@ def run(options: argparse.Namespace) -> None:
     file = options.results
     rows = json.loads(file.read_text()) if file.exists() else []
     done = {(r["image"], r["quality"], r["method"]) for r in rows}
-    for method in options.methods:
+    for path in chosen(options):
+        clean = read_lossless(path)
+        if options.crop:
+            clean = centre_crop(clean, options.crop, path)
         for quality in options.qualities:
-            for path in chosen(options):
+            jpeg = compress(clean, quality)
+            restorer = Restorer(jpeg, net)
+            for method in options.methods:
                 if (path.stem, quality, method) in done:
                     continue
-                clean = read_lossless(path)
-                jpeg = compress(clean, quality)
                 began = time.process_time()
-                image = restored(method, jpeg, net)
-                seconds = round(time.process_time() - began, 2)
+                image, shared = restorer.restored(method)
+                seconds = round(time.process_time() - began + shared, 2)
                 row = {"image": path.stem, "quality": quality, "method": method, "seconds": seconds}
                 rows.append(row | scores(image, to_tensor(clean)))
                 write_atomically(file, (json.dumps(rows, indent=0) + "\n").encode())
@@ -139,6 +167,7 @@ def main() -> None:
     command.run.add_argument("--network", type=Path, help="a library")
     command.run.add_argument("--methods", nargs="+", choices=METHODS, default=["JPEG", "network"])
     command.run.add_argument("--qualities", nargs="+", type=int, default=QUALITIES)
+    command.run.add_argument("--crop", type=int, help="side of what is cut out of the middle")
     files = command.commands.add_parser("jpegs")
     files.add_argument("folder", type=Path, help="of clean images")
     files.add_argument("to", type=Path)
