@@ -13,7 +13,7 @@ from restoration.support.cpu_settings import keep_freed_memory, set_waiting
 
 # Bytes of freed memory that restore keeps: a part's buffers, not those of a large image.
 KEPT = 2**28
-COMMANDS = ("restore", "fit", "sweep", "report", "kodak")
+COMMANDS = ("restore", "learn", "fit", "sweep", "report", "kodak")
 
 HELP = """\
 usage: restoration COMMAND ...
@@ -22,6 +22,7 @@ Make a badly compressed JPEG better without ever seeing the original.
 
 commands:
   restore     make JPEG files better (what most people want)
+  learn       learn from a library of JPEGs alone what restores such files in seconds
   fit         optimise a network on one image, configured by YAML (the researcher's command)
   sweep       run a whole grid of images, qualities, networks and losses from one YAML
   report      make tables and figures from what a sweep left
@@ -34,6 +35,8 @@ options:
 examples:
   restoration restore photo.jpg
   restoration restore holiday/ -o better/ --preset fast
+  restoration learn holiday/ -o library.ckpt --budget 8h
+  restoration restore photo.jpg --network library.ckpt
   restoration fit --config configs/quickstart.yaml
   restoration fit --config configs/base.yaml --config configs/net/low.yaml \\
       --config configs/loss/mse.yaml --data.image photo.jpg
@@ -86,6 +89,10 @@ def run(command: str, arguments: list[str]) -> int:
         from restoration.commands.restore import restore
 
         return restore(arguments)
+    if command == "learn":
+        from restoration.commands.learn import main as learn
+
+        return learn(arguments)
     if command == "sweep":
         from restoration.commands.sweep import main as sweep
 

@@ -34,6 +34,7 @@ FEWEST = 100  # steps for the smallest
 STEP_PIXELS = 2**14  # pixels that a pass of the first estimate filters in the time of a step
 
 Advance = Callable[[int, int], None]  # (units of work done now, units in all)
+Method = Callable[[CompressedImage, Advance | None], Tensor]  # restores a JPEG
 
 
 def restore_jpeg(
@@ -112,10 +113,7 @@ def restore_earlier(
     pixels: NDArray[np.uint8],
     own: Quantised | None,
     history: History,
-    preset: Preset,
-    seed: int = 0,
-    device: str = "auto",
-    tile: int | None = None,
+    restore: Method,
     advance: Advance | None = None,
 ) -> Tensor:
     """Restore a picture by way of the earlier file that it was cut out of.
@@ -128,10 +126,7 @@ def restore_earlier(
         pixels: of the picture, (H, W, C).
         own: what the JPEG knows that they come from, if they do.
         history: of the picture.
-        preset: see ``restore_jpeg``, as the following.
-        seed: see ``restore_jpeg``.
-        device: see ``restore_jpeg``.
-        tile: see ``restore_jpeg``.
+        restore: restores a JPEG.
         advance: see ``restore_jpeg``.
 
     Returns:
@@ -147,13 +142,10 @@ def restore_earlier(
 
     earlier = CompressedImage(to_pixels(history.file.decode()), history.file)
     top, left = history.place
-    image = restore_jpeg(earlier, preset, seed, device, tile, each)
-    image = image[..., top : top + H, left : left + W]
+    image = restore(earlier, each)[..., top : top + H, left : left + W]
     if own is None or not share:
         return image
-    return image.lerp(
-        restore_jpeg(CompressedImage(pixels, own), preset, seed, device, tile, each), share
-    )
+    return image.lerp(restore(CompressedImage(pixels, own), each), share)
 
 
 def steps_for(height: int, width: int, preset: Preset) -> int:

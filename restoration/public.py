@@ -12,6 +12,8 @@ from torch import Tensor
 
 from restoration.errors import RestorationError
 from restoration.history import find_history
+from restoration.internal_learning.library.checkpoint import load_library
+from restoration.internal_learning.library.restoring import restore_with
 from restoration.jpeg import (
     CompressedImage,
     Picture,
@@ -24,8 +26,15 @@ from restoration.jpeg import (
 )
 from restoration.jpeg.opening import MOST_PIXELS
 from restoration.metrics import Scores, scores
-from restoration.pipeline import Advance, restore_earlier, restore_jpeg
-from restoration.presets import PRESETS
+from restoration.pipeline import (
+    Advance,
+    Method,
+    device_named,
+    restore_earlier,
+    restore_jpeg,
+    tile_side,
+)
+from restoration.presets import PRESETS, Preset
 
 
 @dataclass(frozen=True)
@@ -33,20 +42,22 @@ class Settings:
     """How a picture is restored; see ``restore``.
 
     Attributes:
-        preset: name of the recipe.
+        preset: name of the recipe, or None for the usual one.
         seed: Seed of all randomness.
         device: "cpu", "cuda" or "auto".
         tile: side of the tiles in which networks are applied.
         history: "auto" or "none".
         quality: to restore as if saved at this JPEG quality.
+        network: path of the library whose network restores the picture.
     """
 
-    preset: str
+    preset: str | None
     seed: int
     device: str
     tile: int | None
     history: str
     quality: int | None
+    network: str | Path | None
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,7 @@ class Restored(NamedTuple):
 
 def restore(
     path: str | Path,
-    preset: str = "balanced",
+    preset: str | None = None,
     seed: int = 0,
     device: str = "auto",
     truth: str | Path | None = None,
@@ -96,6 +107,7 @@ def restore(
     quality: int | None = None,
     max_pixels: int = MOST_PIXELS,
     strict: bool = False,
+    network: str | Path | None = None,
 ) -> Restored:
     """Restore a JPEG file, or a picture that was one.
 
@@ -103,7 +115,8 @@ def restore(
 
     Args:
         path: of the picture.
-        preset: "fast" (seconds), "balanced" (minutes) or "best".
+        preset: "fast" (seconds), "balanced" (minutes) or "best"; by default "balanced", or "fast"
+            where a network is given.
         seed: Seed of all randomness.
         device: "cpu", "cuda" or "auto", which takes a GPU if there is one.
         truth: the original, for measuring only.
@@ -114,6 +127,8 @@ def restore(
         quality: to restore the picture as if it had been saved at this JPEG quality.
         max_pixels: of the largest image that is taken.
         strict: refuse pictures that are damaged, which are restored as far as they are whole.
+        network: the library whose network restores the picture, see ``restoration learn``; with
+            "balanced" and "best" it goes on learning on the picture's own smaller copies.
 
     Returns:
         The image, upright, and the report. ``image.save(path, icc_profile=..., exif=...)`` writes
@@ -126,7 +141,7 @@ def restore(
     began = time.monotonic()
     picture = read_picture(path, max_pixels, strict)
     clean = None if truth is None else to_tensor(read_truth(truth, picture))
-    settings = Settings(preset, seed, device, tile, history, quality)
+    settings = Settings(preset, seed, device, tile, history, quality, network)
     return restore_read(picture, path, settings, clean, advance, began)
 
 
@@ -151,8 +166,9 @@ def restore_read(
     Raises:
         RestorationError: see ``restore``.
     """
-    if settings.preset not in PRESETS:
-        raise RestorationError(f"no preset {settings.preset!r}; there are {', '.join(PRESETS)}")
+    recipe = settings.preset or ("balanced" if settings.network is None else "fast")
+    if recipe not in PRESETS:
+        raise RestorationError(f"no preset {recipe!r}; there are {', '.join(PRESETS)}")
     if settings.history not in ("auto", "none"):
         raise RestorationError(f"no history {settings.history!r}; there are auto and none")
     pixels = picture.pixels
@@ -166,13 +182,12 @@ def restore_read(
             f"{name} shows no trace of JPEG compression; give --quality N to restore it as if it "
             "had been saved at that quality"
         )
-    preset = PRESETS[settings.preset]
-    work = (preset, settings.seed, settings.device, settings.tile, advance)
+    method = method_of(settings, PRESETS[recipe])
     try:
         if found is not None:
-            image = restore_earlier(pixels, own, found, *work)
+            image = restore_earlier(pixels, own, found, method, advance)
         elif own is not None:
-            image = restore_jpeg(CompressedImage(pixels, own), *work)
+            image = method(CompressedImage(pixels, own), advance)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
@@ -187,7 +202,7 @@ def restore_read(
     report = Report(
         size=upright.size,
         quality=found.last.trace.quality if found is not None and last is None else last,
-        preset=settings.preset,
+        preset=recipe,
         seed=settings.seed,
         seconds=round(time.monotonic() - began, 2),
         history=told,
@@ -196,3 +211,19 @@ def restore_read(
         damage=picture.damage if isinstance(picture, CompressedImage) else None,
     )
     return Restored(upright, report)
+
+
+def method_of(settings: Settings, preset: Preset) -> Method:
+    """Choose what restores a JPEG: networks of its own, or that of a library."""
+    seed, tile = settings.seed, settings.tile
+    if settings.network is None:
+        return lambda jpeg, advance: restore_jpeg(
+            jpeg, preset, seed, settings.device, tile, advance
+        )
+    net, device = load_library(settings.network).net, device_named(settings.device)
+
+    def by_library(jpeg: CompressedImage, advance: Advance | None) -> Tensor:
+        side = tile_side(jpeg.quantised.height, jpeg.quantised.width, tile)
+        return restore_with(net, jpeg, preset, seed, device, side, advance)
+
+    return by_library

@@ -42,8 +42,14 @@ def parser() -> Parser:
     p.add_argument(
         "--preset",
         choices=list(PRESETS),
-        default="balanced",
-        help="fast: seconds; balanced: minutes; best: up to 20 minutes for 768 x 512 on two cores",
+        help="fast: seconds; balanced: minutes; best: up to 20 minutes for 768 x 512 on two cores "
+        "(default: balanced; with --network fast)",
+    )
+    p.add_argument(
+        "--network",
+        type=Path,
+        metavar="LIBRARY.ckpt",
+        help="what restoration learn made; with balanced it goes on learning on each file",
     )
     p.add_argument("--seed", type=seed, default=0, help="Seed of all randomness.")
     p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")

@@ -41,6 +41,7 @@ def restore_file(
         options.tile,
         options.history,
         options.quality,
+        options.network,
     )
     with Display(lambda: count + source.name) as display:
         image, report = restore_read(picture, source, settings, clean, display.advance, began)

@@ -2,8 +2,9 @@
 
 import pytest
 
+from restoration.errors import RestorationError
 from restoration.support import progress
-from restoration.support.progress import Display, readable
+from restoration.support.progress import Display, readable, seconds_of
 
 
 @pytest.fixture
@@ -59,3 +60,17 @@ def test_a_terminal_gets_a_bar_that_goes_away(clock, capsys, monkeypatch):
     assert "50 % about 12 s left" in error
     assert error.count("\n") <= 1
     assert len(asked) == 3  # when drawn: at first, and twice
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30s", 30), ("5m", 300), ("5 min", 300), ("8h", 28800), ("1h30m", 5400), ("1.5H", 5400)],
+)
+def test_durations_are_read(text, seconds):
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "8", "h", "-5m", "0s", "5x", "5m and more", "1e3s"])
+def test_other_words_are_refused_in_one_line(text):
+    with pytest.raises(RestorationError, match=r"is no duration; give 30s, 5m, 8h or 1h30m$"):
+        seconds_of(text)
