@@ -15,6 +15,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from restoration.callbacks.order import directory_of
 from restoration.errors import Interrupted, RestorationError
 from restoration.run_folder import CHECKPOINT
 from restoration.support.files import atomic_file
@@ -33,7 +34,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Save ``checkpoint`` under ``path``.
 
         Raises:
-            RestorationError: it cannot be written.
+            RestorationError: It cannot be written.
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +48,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Load the checkpoint at ``path``.
 
         Raises:
-            RestorationError: there is none, or it is damaged.
+            RestorationError: There is none, or it is damaged.
         """
         try:
             checkpoint: dict[str, Any] = super().load_checkpoint(path, *arguments, **keywords)
@@ -70,7 +71,7 @@ class LastCheckpoint(Checkpoint):
     calls checkpoint callbacks last, so the state of all others is that of the same step.
 
     Args:
-        every: steps between two checkpoints.
+        every: Steps between two checkpoints.
     """
 
     def __init__(self, every: int = 200) -> None:
@@ -80,8 +81,8 @@ class LastCheckpoint(Checkpoint):
         self.previous: Any = None
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """Find the run's directory; every rank must ask."""
-        self.path = Path(trainer.log_dir or trainer.default_root_dir) / CHECKPOINT
+        """Find the place of the checkpoint; every rank must ask."""
+        self.path = directory_of(trainer) / CHECKPOINT
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Take over Ctrl-C; Python allows that in the main thread only."""

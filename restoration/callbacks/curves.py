@@ -12,6 +12,9 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from restoration.callbacks.order import callbacks_before, callbacks_of, directory_of
+from restoration.callbacks.quality import Quality
+from restoration.callbacks.rules import BlindRule
 from restoration.errors import RestorationError
 from restoration.run_folder import CURVES
 from restoration.support.files import write_atomically
@@ -27,8 +30,8 @@ class Curves(Callback):
     so that no step waits for them.
 
     Args:
-        every: steps between two rows.
-        flush_every: steps between two fetches.
+        every: Steps between two rows.
+        flush_every: Steps between two fetches.
     """
 
     def __init__(self, every: int = 10, flush_every: int = 100) -> None:
@@ -39,8 +42,19 @@ class Curves(Callback):
         self.directory: Path | None = None
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """Find the run's directory; every rank must ask."""
-        self.directory = Path(trainer.log_dir or trainer.default_root_dir)
+        """Find the run's directory; every rank must ask.
+
+        Raises:
+            RestorationError: A callback that measures would add its numbers too late.
+        """
+        self.directory = directory_of(trainer)
+        before = callbacks_before(trainer, self)
+        for other in callbacks_of(trainer, Callback):
+            if isinstance(other, Quality | BlindRule) and other not in before:
+                raise RestorationError(
+                    f"Curves needs {type(other).__name__}, whose numbers it records, before it "
+                    "among the callbacks"
+                )
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
@@ -61,7 +75,7 @@ class Curves(Callback):
         """Fetch what waits, log it and write the file.
 
         Raises:
-            RestorationError: the loss is no longer a number.
+            RestorationError: The loss is no longer a number.
         """
         if not self.pending:
             return

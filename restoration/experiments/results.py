@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from restoration.errors import RestorationError
 from restoration.run_folder import CURVES, FAILED, LABELS, RESULT
 
-Curves = dict[str, NDArray[np.float64]]
+Columns = dict[str, NDArray[np.float64]]
+NO_RULES = ("best", "least_sure")  # what else a run keeps: an oracle's image, and one loss's own
 
 
 class Configuration(NamedTuple):
@@ -58,11 +59,17 @@ class Record:
     configuration: Configuration
     settings: str
     result: dict[str, Any]
-    curves: Curves
+    curves: Columns
     folder: Path
 
+    @property
+    def rules(self) -> dict[str, dict[str, Any]]:
+        """What the blind rules have kept: step, title and scores by the rule's name."""
+        kept = {k: v for k, v in self.result.items() if isinstance(v, dict) and "step" in v}
+        return {k: v for k, v in kept.items() if k not in NO_RULES}
 
-def read_curves(path: Path) -> Curves:
+
+def read_curves(path: Path) -> Columns:
     """Read ``curves.csv``."""
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))

@@ -13,7 +13,7 @@ from PIL import Image
 from restoration.errors import RestorationError
 from restoration.experiments.protocol import Cell, reported
 from restoration.experiments.report.document import Figure
-from restoration.experiments.report.tables import name_of
+from restoration.experiments.report.tables import DEFAULT_RULE, name_of
 from restoration.experiments.results import Record
 from restoration.run_folder import COMPARISON, RESTORED
 
@@ -64,8 +64,8 @@ def psnr_figure(network: str, quality: int, cells: Sequence[Cell]) -> Figure:
         steps, values = mean_curve(cell.records, name)
         line = axis.plot(steps, values, label=name_of(cell.configuration), linewidth=1.1)[0]
         marks = [(cell.epoch, np.interp(cell.epoch, steps, values), "*")]
-        if all(has_blind(r) for r in cell.records):
-            blind = [r.result["nearest_estimate"] for r in cell.records]
+        if all(DEFAULT_RULE in r.rules for r in cell.records):
+            blind = [r.rules[DEFAULT_RULE] for r in cell.records]
             step, psnr = (np.mean([b[key] for b in blind]) for key in ("step", "psnr"))
             marks.append((step, psnr, "o"))
         for x, y, marker in marks:
@@ -82,11 +82,6 @@ def psnr_figure(network: str, quality: int, cells: Sequence[Cell]) -> Figure:
         "estimate (blind)."
     )
     return drawn(f"psnr_{network}_q{quality}", caption, figure)
-
-
-def has_blind(record: Record) -> bool:
-    """Whether the run watched the distance to the estimate."""
-    return record.result.get("nearest_estimate") is not None
 
 
 def figure_3(records: Sequence[Record]) -> Figure | None:
