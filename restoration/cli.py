@@ -226,3 +226,9 @@ def fit(arguments: list[str]) -> None:
             )
     except MisconfigurationException as error:
         raise RestorationError(" ".join(str(error).split())) from error
+    except ModuleNotFoundError as error:
+        raise RestorationError(f"{error}: install what the option needs") from error
+    except ValueError as error:
+        if "not in bounds" not in str(error):  # what Lightning says of seeds
+            raise
+        raise RestorationError("--seed_everything must lie within 0 and 4294967295") from error

@@ -73,8 +73,15 @@ class DeepImagePrior(LightningModule):
             self.net = self.make_net(*self.channels)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the injected optimiser over network and loss parameters."""
-        return self.optimizer(self.parameters())
+        """Return the injected optimiser over network and loss parameters.
+
+        Raises:
+            RestorationError: Its settings are impossible.
+        """
+        try:
+            return self.optimizer(self.parameters())
+        except ValueError as error:
+            raise RestorationError(f"the optimiser refuses its settings: {error}") from error
 
     def on_fit_start(self) -> None:
         """Create the generator of the perturbation, and record the network if asked to.

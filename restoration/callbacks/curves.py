@@ -12,10 +12,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from restoration.callbacks.order import callbacks_before, callbacks_of, directory_of
+from restoration.callbacks.order import callbacks_before, callbacks_of, directory_of, interval
 from restoration.callbacks.quality import Quality
 from restoration.callbacks.rules import BlindRule
-from restoration.errors import RestorationError
+from restoration.errors import DivergenceError, RestorationError
 from restoration.run_folder import CURVES
 from restoration.support.files import write_atomically
 
@@ -35,8 +35,8 @@ class Curves(Callback):
     """
 
     def __init__(self, every: int = 10, flush_every: int = 100) -> None:
-        self.every = every
-        self.flush_every = flush_every
+        self.every = interval(every, "curves.every")
+        self.flush_every = interval(flush_every, "curves.flush_every")
         self.pending: list[tuple[int, dict[str, Tensor]]] = []
         self.rows: list[dict[str, float]] = []
         self.directory: Path | None = None
@@ -85,7 +85,7 @@ class Curves(Callback):
             row = {name: next(values) for name in scalars}
             self.rows.append({"step": step, **row})
             if not math.isfinite(row.get("loss", 0.0)):
-                raise RestorationError(
+                raise DivergenceError(
                     f"the loss is {row['loss']} at step {step}; a smaller learning rate may help"
                 )
             if trainer.logger is not None:

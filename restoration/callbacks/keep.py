@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from restoration.callbacks.order import interval
 from restoration.callbacks.smoothing import NeedsSmoothing
 from restoration.data import image_of
 from restoration.errors import RestorationError
@@ -79,7 +80,7 @@ class BestStep(NeedsSmoothing, KeepImage):
 
     def __init__(self, every: int = 10) -> None:
         super().__init__()
-        self.every = every
+        self.every = interval(every, "best.every")
         self.truth: Tensor | None = None
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:

@@ -7,7 +7,20 @@ from typing import TypeVar
 
 from lightning.pytorch import Callback, Trainer
 
+from restoration.errors import RestorationError
+
 AnyCallback = TypeVar("AnyCallback", bound=Callback)
+
+
+def interval(steps: int, option: str) -> int:
+    """Return the steps between two events, once they are at least one.
+
+    Raises:
+        RestorationError: They are not.
+    """
+    if steps < 1:
+        raise RestorationError(f"{option} must be at least 1 step, not {steps}")
+    return steps
 
 
 def directory_of(trainer: Trainer) -> Path:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
+from restoration.callbacks.order import interval
 from restoration.callbacks.smoothing import NeedsSmoothing
 from restoration.data import image_of
 from restoration.metrics import ms_ssim, psnr
@@ -27,8 +28,8 @@ class Quality(NeedsSmoothing):
     """
 
     def __init__(self, every: int = 10, ms_ssim_every: int = 200) -> None:
-        self.every = every
-        self.ms_ssim_every = ms_ssim_every
+        self.every = interval(every, "quality.every")
+        self.ms_ssim_every = interval(ms_ssim_every, "quality.ms_ssim_every")
         self.truth: Tensor | None = None
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:

@@ -18,7 +18,7 @@ from restoration.callbacks.rules import BlindRule
 from restoration.callbacks.smoothing import NeedsSmoothing, OutputSmoothing
 from restoration.callbacks.table import show
 from restoration.data import SingleImage, image_of
-from restoration.errors import Interrupted
+from restoration.errors import DivergenceError, Interrupted
 from restoration.jpeg import pixels_of, to_pixels, to_png
 from restoration.jpeg.projection import SHRINK, project
 from restoration.metrics import scores
@@ -97,9 +97,11 @@ class ResultWriter(NeedsSmoothing):
     def on_exception(
         self, trainer: Trainer, module: LightningModule, exception: BaseException
     ) -> None:
-        """Write what has been restored so far when the user stops the run."""
-        if isinstance(exception, Interrupted) and trainer.is_global_zero:
-            self.write_image(trainer, RESTORED, self.restored(trainer))
+        """Write what has been restored so far when the user stops the run or it diverges."""
+        if isinstance(exception, Interrupted | DivergenceError) and trainer.is_global_zero:
+            image = self.restored(trainer)
+            if image is not None and bool(image.isfinite().all()):
+                self.write_image(trainer, RESTORED, image)
 
     def restored(self, trainer: Trainer) -> Tensor | None:
         """Project the smoothed output, the last one or that of a rule, if it is to be."""
@@ -113,7 +115,13 @@ class ResultWriter(NeedsSmoothing):
         return project(image, file, self.shrink).clamp_(0, 1)
 
     def write_image(self, trainer: Trainer, name: str, image: Tensor | None) -> None:
-        """Write one image upright, with the JPEG's profile and EXIF."""
+        """Write one image upright, with the JPEG's profile and EXIF.
+
+        Raises:
+            DivergenceError: It holds what is no number.
+        """
+        if image is not None and not bool(image.isfinite().all()):
+            raise DivergenceError("the image is no longer finite; a smaller learning rate may help")
         if image is not None and self.directory is not None:
             upright = image_of(trainer).jpeg.upright(to_pixels(image))
             write_atomically(self.directory / name, to_png(upright))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from restoration.batch import Batch
 from restoration.callbacks.keep import KeepImage
+from restoration.callbacks.order import interval
 from restoration.callbacks.smoothing import NeedsSmoothing
 from restoration.data import image_of
 from restoration.errors import RestorationError
@@ -50,7 +51,7 @@ class BlindRule(NeedsSmoothing, KeepImage, ABC):
         super().__init__()
         if patience is not None and patience < every:
             raise RestorationError(f"a patience must be at least {every} steps, not {patience}")
-        self.every = every
+        self.every = interval(every, "every")
         self.begin = begin
         self.patience = patience
 
