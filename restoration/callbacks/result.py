@@ -68,8 +68,6 @@ class ResultWriter(NeedsSmoothing):
         assert self.directory is not None
         if trainer.is_global_zero and trainer.global_step < trainer.max_steps:
             (self.directory / RESULT).unlink(missing_ok=True)
-            for left_by_a_kill in self.directory.glob(".*.tmp"):
-                left_by_a_kill.unlink()
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from restoration.errors import Interrupted, UsageError
+from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.experiments.grid import Run, read_grid, runs_of
 from restoration.experiments.sweep import Engine, sweep
 from restoration.support.progress import readable
@@ -111,6 +112,12 @@ def main(arguments: Sequence[str]) -> int:
     if options.dry_run:
         show(runs, options)
         return 0
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RestorationError(f"cannot write to {options.output}: {error.strerror}") from error
+    if not os.access(options.output, os.W_OK):
+        raise RestorationError(f"cannot write to {options.output}: it is not writable")
     try:
         failed = sweep(runs, engine_of(options), options.retries)
     except KeyboardInterrupt as stop:

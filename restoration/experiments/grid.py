@@ -15,7 +15,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from restoration.errors import RestorationError
-from restoration.run_folder import RESULT
+from restoration.run_folder import is_finished
 from restoration.support.files import find, safe_name
 from restoration.support.usage import plain
 
@@ -70,8 +70,8 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the result is there; it is written last."""
-        return (self.folder / RESULT).exists()
+        """Whether a result is there that can be read; it is written last."""
+        return is_finished(self.folder)
 
 
 def read_grid(path: str, settings: list[str]) -> Grid:

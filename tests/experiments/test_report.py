@@ -6,6 +6,8 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from restoration.__main__ import main
@@ -14,8 +16,10 @@ from restoration.experiments.protocol import better_weights, cells_of, mean_diff
 from restoration.experiments.report.claims import claims
 from restoration.experiments.report.document import Document, Table
 from restoration.experiments.report.paper import TABLES
-from restoration.experiments.report.plots import figure_3
+from restoration.experiments.report.plots import figure_3, panels, psnr_figure
+from restoration.experiments.report.tables import coverage
 from restoration.experiments.results import one_experiment, read_records
+from restoration.run_folder import is_finished
 
 STEPS = np.arange(10, 101, 10)
 
@@ -231,10 +235,59 @@ def test_the_whole_report(runs, tmp_path, capsys):
 
 def test_no_runs_and_damaged_runs_are_told(runs, tmp_path, capsys):
     assert main(["report", str(tmp_path / "none"), "-o", str(tmp_path / "out")]) == 1
+    assert "there is no folder" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert main(["report", str(tmp_path / "empty"), "-o", str(tmp_path / "out")]) == 1
     assert "no finished runs" in capsys.readouterr().err
+    before = len(read_records(runs)[0])
     (runs / "a-sure-None-True/result.json").write_text("{")
-    with pytest.raises(RestorationError, match=r"a-sure-None-True: damaged"):
-        read_records(runs)
+    records, missing = read_records(runs)
+    assert len(records) == before - 1
+    assert len(missing) == 1
+    assert "a-sure-None-True: result.json is damaged" in missing[0]
+    assert not is_finished(runs / "a-sure-None-True")  # the next sweep does it anew
+
+
+RESULTS = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=4),
+    lambda x: st.lists(x, max_size=3) | st.dictionaries(st.sampled_from(["psnr", "step"]), x),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    result=st.dictionaries(st.sampled_from(["jpeg", "steps", "smoothed", "size", "x"]), RESULTS),
+    labels=st.dictionaries(st.sampled_from(["image", "seed", "quality", "loss", "x"]), RESULTS),
+    curves=st.text("step,psnr\n0123.-", max_size=20),
+)
+def test_any_run_is_read_or_named(runs, result, labels, curves):
+    """Whatever lies in the files of one run, the others are reported."""
+    folder, whole = runs / "a-sure-None-True", len(list(runs.iterdir()))
+    for name, content in (("result", result), ("run", {"labels": labels})):
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    (folder / "curves.csv").write_text(curves)
+    records, missing = read_records(runs)
+    assert len(records) + len(missing) == whole
+    assert not any("\n" in line for line in missing)
+
+
+def test_a_report_of_short_runs_says_so(runs, tmp_path):
+    assert coverage(read_records(runs)[0]).startswith("Too short to judge")  # two images
+    for image in "cde":
+        write_run(tmp_path / "more", image, 40, 27.0)
+    text = coverage(read_records(tmp_path / "more")[0])
+    assert text.startswith("3 runs on 3 images (c, d, e)")
+    assert "0% of the runs were best in the last twentieth" in text
+
+
+def test_names_with_signs_of_formulas_are_drawn(runs):
+    for image in ("$\\frac{$", "b"):
+        write_run(runs, image, 40, 27.0, "$x$")
+    (runs / "b-$x$-None-True" / "comparison.png").write_bytes(b"\x89PNG cut")
+    records, _ = read_records(runs)
+    assert psnr_figure("low", 10, list(cells_of(records).values())).png.startswith(b"\x89PNG")
+    assert panels(next(r for r in records if r.image == "b")) is None
 
 
 def test_printed_numbers_of_the_paper():

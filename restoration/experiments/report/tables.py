@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from restoration.experiments.protocol import Cell, best_step
+from restoration.experiments.protocol import FEWEST_IMAGES, Cell, best_step
 from restoration.experiments.report.document import Table
 from restoration.experiments.report.paper import TABLE_3, TABLES, TITLES
 from restoration.experiments.results import Configuration, Record
@@ -18,6 +18,7 @@ REFERENCES = {  # of rules, in old result files, which do not name them
     "nearest_rejpeg": "re-JPEG",
     "nearest_estimate": "restoration without a network, 2 passes",
 }
+MOST_RISING = 0.5  # share of runs that still get better at their end, from which a report warns
 Cells = dict[Configuration, Cell]
 
 
@@ -172,13 +173,31 @@ def rule_titles(records: Sequence[Record]) -> dict[str, str]:
 
 
 def coverage(records: Sequence[Record]) -> str:
-    """Tell on how many images, seeds and steps the tables rest."""
+    """Tell on how many images, seeds and steps the tables rest, and whether these are too few."""
     images = sorted({r.image for r in records})
     steps = sorted({r.result["steps"] for r in records})
     sizes = sorted({"x".join(map(str, r.result["size"])) for r in records})
-    late = np.mean([best_step(r) >= r.curves["step"][-1] for r in records])
-    return (
-        f"{len(records)} runs on {len(images)} images ({', '.join(images)}) of {', '.join(sizes)} "
-        f"pixels, {', '.join(map(str, steps))} steps each. In {late:.0%} of the runs the best step "
-        "was the last: those had not been optimised for longer than needed, as the protocol asks."
+    rising = float(np.mean([is_rising(r) for r in records]))
+    text = (
+        f"{counted(len(records), 'run')} on {counted(len(images), 'image')} ({', '.join(images)}) "
+        f"of {', '.join(sizes)} pixels, {', '.join(map(str, steps))} steps each. {rising:.0%} of "
+        "the runs were best in the last twentieth of their steps: those had not been optimised for "
+        "longer than needed, as the protocol asks."
     )
+    if rising > MOST_RISING or len(images) < FEWEST_IMAGES:
+        text = (
+            f"Too short to judge: {rising:.0%} of the runs were still getting better at their end, "
+            f"and there are {counted(len(images), 'image')}. What follows shows that everything "
+            f"runs, and no more. {text}"
+        )
+    return text
+
+
+def is_rising(record: Record) -> bool:
+    """Whether a run was best in the last twentieth of its steps."""
+    return best_step(record) > 0.95 * float(record.curves["step"][-1])
+
+
+def counted(number: int, thing: str) -> str:
+    """Count things: "1 image", "2 images"."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
