@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run(command: str, arguments: list[str]) -> int:
     """Import what one command needs, and run it."""
     if command == "restore":
-        from restoration.commands.restore import restore
+        from restoration.commands.restore import main as restore
 
         return restore(arguments)
     if command == "sweep":

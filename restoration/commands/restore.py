@@ -211,8 +211,8 @@ def show(reports: Sequence[dict[str, Any]]) -> None:
     Console().print(table)
 
 
-def restore(arguments: Sequence[str]) -> int:
-    """Run ``restoration restore`` with the given arguments; return the exit code.
+def main(arguments: Sequence[str]) -> int:
+    """Run ``restoration restore``; return 0 all done, 1 some failed.
 
     Raises:
         RestorationError: nothing can be written, or (``UsageError``) the options contradict.

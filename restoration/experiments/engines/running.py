@@ -22,10 +22,10 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        identity: the run's.
-        error: what went wrong, in one line; None for a finished run.
-        seconds: from start to end.
-        details: the traceback of an error that nobody foresaw.
+        identity: Identity of the run.
+        error: What went wrong, in one line; None for a finished run.
+        seconds: Duration from start to end.
+        details: Traceback of an error that nobody foresaw.
     """
 
     identity: str
@@ -41,7 +41,7 @@ def attempt(run: Run) -> Outcome:
     may be in the checkpoint. A process that is killed leaves the checkpoint to the next.
 
     Raises:
-        Interrupted: the user stopped it; the checkpoint is written.
+        Interrupted: The user stopped it; the checkpoint is written.
     """
     from restoration.cli import fit  # imports torch and lightning: seconds
 
