@@ -86,7 +86,7 @@ def run(command: str, arguments: list[str]) -> int:
     """Import what one command needs, and run it."""
     if command == "restore":
         keep_freed_memory(KEPT)
-        from restoration.commands.restore import restore
+        from restoration.commands.restore import main as restore
 
         return restore(arguments)
     if command == "learn":

@@ -88,12 +88,12 @@ def run_version(folder: Path, resumed: dict[str, Any], claims: bool) -> str:
     ``config.yaml`` says so.
 
     Args:
-        folder: of the image's runs.
-        resumed: the configuration to go on with, or {} for a new run.
-        claims: whether this process may; the others of a distributed run are told its directory.
+        folder: Folder of the image's runs.
+        resumed: The configuration to go on with, or {} for a new run.
+        claims: Whether this process may; the others of a distributed run are told its directory.
 
     Raises:
-        RestorationError: the folder cannot be written.
+        RestorationError: The folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -307,9 +307,7 @@ def test_a_finished_run_that_is_resumed_keeps_its_result(tmp_path):
     folder, before = run(tmp_path, *rule)
     assert before["nearest_rejpeg"]["reference"]["psnr"] > before["jpeg"]["psnr"]
     assert main([*SMALL, *rule, "--ckpt_path", "last"]) == 0
-    after = json.loads((folder / "result.json").read_text())
-    assert after.pop("seconds") == pytest.approx(before.pop("seconds"), abs=0.5)
-    assert after == before
+    assert json.loads((folder / "result.json").read_text()) == before
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left"), RuntimeError("unexpected pos")])

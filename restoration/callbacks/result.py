@@ -76,6 +76,10 @@ class ResultWriter(NeedsSmoothing):
         self.output = outputs["image"]
         self.smoothed = outputs["smoothed"]
 
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Stop the clock, before the last checkpoint is written."""
+        self.earlier, self.began = self.seconds, None
+
     def on_fit_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Write everything, and show the table."""
         if self.output is None or not trainer.is_global_zero:

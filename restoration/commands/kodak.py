@@ -40,7 +40,7 @@ def pixel_hash(content: bytes, name: str) -> str:
     """Hash the pixels of a Kodak image.
 
     Raises:
-        RestorationError: it is no image, or not one of 768 x 512 RGB pixels.
+        RestorationError: It is no image, or not one of 768 x 512 RGB pixels.
     """
     try:
         with Image.open(io.BytesIO(content)) as image:
@@ -56,7 +56,7 @@ def download(url: str) -> bytes:
     """Fetch a file.
 
     Raises:
-        RestorationError: it cannot be had.
+        RestorationError: It cannot be had.
     """
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
@@ -71,12 +71,12 @@ def fetch(name: str, folder: Path, page: str, first_seen: dict[str, str]) -> str
 
     Args:
         name: "kodim01" to "kodim24".
-        folder: where it is to lie.
-        page: address of the folder with the images.
-        first_seen: hashes from earlier downloads; the hash of an unknown image is added.
+        folder: Where it is to lie.
+        page: Address of the folder with the images.
+        first_seen: Hashes from earlier downloads; the hash of an unknown image is added.
 
     Raises:
-        RestorationError: the image cannot be had, or its pixels are others.
+        RestorationError: The image cannot be had, or its pixels are others.
     """
     path = folder / f"{name}.png"
     there = path.exists()
@@ -101,8 +101,8 @@ def parser() -> Parser:
         "Fetch the 24 Kodak images (15 MB), which the paper uses; verify the pixels of eight, and "
         "that the others stay as they first came.",
     )
-    p.add_argument("folder", type=Path, help="where they are to lie: the --data-root of a sweep")
-    p.add_argument("--page", default=PAGE, help=f"folder with the images (default: {PAGE})")
+    p.add_argument("folder", type=Path, help="Folder for the images: the --data-root of a sweep.")
+    p.add_argument("--page", default=PAGE, help=f"Where they are fetched from (default: {PAGE}).")
     return p
 
 
@@ -110,8 +110,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run ``restoration kodak``; return 0 all there, 1 some missing.
 
     Raises:
-        RestorationError: the folder cannot be written.
-        SystemExit: wrong usage (2), or help was asked for (0).
+        RestorationError: The folder cannot be written.
+        SystemExit: Wrong usage (2), or help was asked for (0).
     """
     options = parser().parse_args(arguments)
     try:

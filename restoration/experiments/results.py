@@ -25,12 +25,12 @@ class Configuration(NamedTuple):
     """What is equal among the runs that one cell of a table averages.
 
     Attributes:
-        quality: of the JPEG.
-        network: name of its YAML.
-        skips: whether skip connections are on.
-        loss: name of its YAML.
-        weight: lambda, None for a plain loss.
-        reading: of the combined losses, None for the default.
+        quality: Quality of the JPEG.
+        network: Name of its YAML.
+        skips: Whether skip connections are on.
+        loss: Name of its YAML.
+        weight: Weight lambda, None for a plain loss.
+        reading: Reading of the combined losses, None for the default.
     """
 
     quality: int
@@ -50,13 +50,13 @@ class Record:
     """One finished run.
 
     Attributes:
-        image: name of the image.
-        seed: of all randomness.
-        configuration: what tables tell apart.
-        settings: digest of all else, which the sweep lays under and over its runs; "" in old files.
-        result: content of ``result.json``.
-        curves: columns of ``curves.csv``; NaN where nothing was measured.
-        folder: of the run.
+        image: Name of the image.
+        seed: Seed of all randomness.
+        configuration: What tables tell apart.
+        settings: Digest of all else, which the sweep lays under and over its runs; "" in old files.
+        result: Content of ``result.json``.
+        curves: Columns of ``curves.csv``; NaN where nothing was measured.
+        folder: Folder of the run.
     """
 
     image: str

@@ -21,7 +21,7 @@ class Engine(Protocol):
     """What works off runs.
 
     Attributes:
-        workers: runs at a time.
+        workers: Number of runs at a time.
     """
 
     workers: int
@@ -37,8 +37,8 @@ class Tally:
     """Count runs, and tell the time left from the runs that are done, network by network.
 
     Args:
-        runs: that are to be done.
-        workers: runs at a time.
+        runs: Runs that are to be done.
+        workers: Number of runs at a time.
     """
 
     def __init__(self, runs: Sequence[Run], workers: int) -> None:
@@ -81,9 +81,9 @@ def sweep(runs: Sequence[Run], engine: Engine, retries: int) -> int:
     A run that fails for good leaves ``failed.json`` with its error; the others do not suffer.
 
     Args:
-        runs: all of a grid, finished ones too.
-        engine: what does the work.
-        retries: further attempts at a failed run.
+        runs: All runs of a grid, finished ones too.
+        engine: What does the work.
+        retries: Number of further attempts at a failed run.
 
     Returns:
         The number of runs that failed.

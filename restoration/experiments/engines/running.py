@@ -23,11 +23,11 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        identity: the run's.
-        error: what went wrong, in one line; None for a finished run.
-        seconds: from start to end.
-        details: the traceback of an error that nobody foresaw.
-        held: whether another process works on the run, so that nothing was done.
+        identity: Identity of the run.
+        error: What went wrong, in one line; None for a finished run.
+        seconds: Duration from start to end.
+        details: Traceback of an error that nobody foresaw.
+        held: Whether another process works on the run, so that nothing was done.
     """
 
     identity: str
@@ -46,7 +46,7 @@ def attempt(run: Run) -> Outcome:
     may be in the checkpoint. A process that is killed leaves the checkpoint to the next.
 
     Raises:
-        Interrupted: the user stopped it; the checkpoint is written.
+        Interrupted: The user stopped it; the checkpoint is written.
     """
     began = time.monotonic()
     try:
