@@ -34,7 +34,9 @@ def parser() -> Parser:
         description="Make badly compressed JPEGs better, and pictures that once were JPEGs. Each "
         "photo.jpg becomes photo.restored.png with its colour profile and EXIF.",
     )
-    p.add_argument("inputs", nargs="+", metavar="INPUT", help="pictures, folders of JPEGs or patterns")
+    p.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="pictures, folders of JPEGs or patterns"
+    )
     p.add_argument(
         "-o", "--output", type=Path, help="PNG file for one input, or folder (default: beside it)"
     )
@@ -212,7 +214,12 @@ def show(reports: Sequence[dict[str, Any]]) -> None:
     )
     for r in finished:
         width, height = r["size"]
-        cells = [escape(r["output"]), f"{width}x{height}", r["history"] or f"{r['quality']}", f"{r['seconds']:.1f}"]
+        cells = [
+            escape(r["output"]),
+            f"{width}x{height}",
+            r["history"] or f"{r['quality']}",
+            f"{r['seconds']:.1f}",
+        ]
         for name, form in (("psnr", ".2f"), ("ms_ssim", ".4f")) if measured else ():
             values = (r[image][name] for image in ("jpeg", "restored"))
             cells += ["-" if v is None else format(v, form) for v in values]

@@ -198,13 +198,15 @@ class Evident(NamedTuple):
     error: Tensor
 
 
-def components_of(pixels: NDArray[np.uint8], own: Quantised | None) -> list[Evident]:
+def components_of(
+    pixels: NDArray[np.uint8], own: Quantised | None, noise: float = 0.0
+) -> list[Evident]:
     """Take the components of pixels (H, W, C), or of the file that they come from."""
     H, W, C = pixels.shape
     if own is None:
         operator = JPEGOperator(H, W, ((1, 1),) * C, block_grids(H, W, ((1, 1),) * C))
         planes = operator.planes(to_tensor(pixels))[0]
-        return [Evident(plane, (1, 1), torch.zeros(BLOCK, BLOCK)) for plane in planes]
+        return [Evident(plane, (1, 1), torch.full((BLOCK, BLOCK), noise**2)) for plane in planes]
     result = []
     for c, (q, table) in enumerate(zip(own.coefficients, own.tables, strict=True)):
         v, h = own.operator.ratio(c)
@@ -221,9 +223,7 @@ def deviation(component: Evident, grid: Grid, index: int) -> Tensor:
     if component.ratio == ratio:
         shift = [corner // r % BLOCK for corner, r in zip(grid.corner, ratio, strict=True)]
         spread = leakage(1).to(component.error)
-        moved = torch.einsum(
-            "ui,vj,ij->uv", spread[shift[0]], spread[shift[1]], component.error
-        )
+        moved = torch.einsum("ui,vj,ij->uv", spread[shift[0]], spread[shift[1]], component.error)
         if shift == [0, 0]:
             moved = component.error
     else:
@@ -259,7 +259,7 @@ def most_likely(
 
 
 def zero_bonus(rates: Tensor) -> Tensor:
-    """ln P(0) - ln P(q) - a |q|: what zero has beyond the other integers' geometric law."""
+    """Return ln P(0) - ln P(q) - a |q|: what zero has beyond the other integers' geometric law."""
     a = rates.clamp(min=1e-3)
     bonus = (-torch.expm1(-a / 2)).log() - (a / 2 - math.log(2) + (-torch.expm1(-a)).log())
     return torch.where(rates > 0, bonus, 0)
@@ -271,6 +271,7 @@ def earlier_file(
     own: Quantised | None,
     grid: Grid,
     tables: Sequence[Tensor],
+    noise: float = 0.0,
 ) -> Recovered:
     """Recover the earlier file from the picture that was cut out of it.
 
@@ -284,6 +285,7 @@ def earlier_file(
         own: the file that they come from, if it is a JPEG.
         grid: of the earlier file.
         tables: its quantisation tables, per component (8, 8).
+        noise: deviation of pixels that come from no JPEG, beyond rounding, levels.
 
     Returns:
         The earlier file, padded to whole coding units, and how doubtful it is.
@@ -291,16 +293,14 @@ def earlier_file(
     H, W, C = pixels.shape
     height, width = grid.padded(H, W)
     top, left = grid.before
-    parts = components_of(pixels, own)
+    parts = components_of(pixels, own, noise)
     paths = [grid.path(H, W, c, part.ratio) for c, part in enumerate(parts)]
     sigmas = [deviation(part, grid, c) for c, part in enumerate(parts)]
     averages = [
         Path(*(Axis.of(size, 0, size, 1, r) for size, r in zip((H, W), part.ratio, strict=True)))
         for part in parts
     ]
-    operator = JPEGOperator(
-        height, width, grid.sampling, block_grids(height, width, grid.sampling)
-    )
+    operator = JPEGOperator(height, width, grid.sampling, block_grids(height, width, grid.sampling))
     q: list[Tensor] = []
     sure = [torch.empty(0)] * C
     lacking = [part.samples for part in parts]

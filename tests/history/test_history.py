@@ -30,9 +30,7 @@ def saved(pixels: np.ndarray, **options) -> np.ndarray:
 )
 def test_grid_quality_and_sampling_are_found(photo, first, second, crop, subsampling):
     dy, dx = crop
-    pixels = np.ascontiguousarray(
-        saved(photo, quality=first, subsampling=subsampling)[dy:, dx:]
-    )
+    pixels = np.ascontiguousarray(saved(photo, quality=first, subsampling=subsampling)[dy:, dx:])
     own = None
     if second is not None:
         jpeg = compress(pixels, second)

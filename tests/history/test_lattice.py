@@ -43,7 +43,9 @@ def test_the_true_step_has_the_most_evidence_and_as_much_as_is_expected():
         histograms(torch.from_numpy(c)[:, None].float()), torch.tensor([2.0])
     )
     assert evidence.found[0].argmax() + 1 == 23
-    assert float(evidence.found[0, 22] / evidence.expected[0, 22]) == pytest.approx(1, abs=0.15)  # levels of sigma are apart by 1.4
+    assert float(evidence.found[0, 22] / evidence.expected[0, 22]) == pytest.approx(
+        1, abs=0.15
+    )  # levels of sigma are apart by 1.4
 
 
 def test_smooth_coefficients_speak_against_every_step():

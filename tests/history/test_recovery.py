@@ -118,6 +118,4 @@ def test_grey_pictures_have_one_component(photo):
     found = earlier_file(
         np.array(Image.open(file))[..., None], None, Grid((4, 4), ((1, 1),)), first.quantised.tables
     )
-    assert torch.equal(
-        found.file.coefficients[0][1:, 1:], first.quantised.coefficients[0][1:, 1:]
-    )
+    assert torch.equal(found.file.coefficients[0][1:, 1:], first.quantised.coefficients[0][1:, 1:])
