@@ -51,14 +51,14 @@ class Trace:
     Attributes:
         offset: (row, column) of the first corner of a block, 0 to 7 each.
         table: luma quantisation steps, (8, 8), by (vertical, horizontal) frequency.
-        quality: libjpeg's whose table it is, 1 to 100, or None where it is nobody's.
+        quality: libjpeg's whose table it is, 1 to 100.
         evidence: log-likelihood ratio against no earlier compression.
         share: of the evidence that is expected where there is one, about 0 to 1.
     """
 
     offset: tuple[int, int]
     table: Tensor
-    quality: int | None
+    quality: int
     evidence: float
     share: float
 
