@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import io
+import os
 import sys
 from importlib.metadata import version
 
@@ -11,7 +13,7 @@ from restoration.support.cpu_settings import keep_freed_memory, set_waiting
 
 # Bytes of freed memory that restore keeps: a part's buffers, not those of a large image.
 KEPT = 2**28
-COMMANDS = ("restore", "fit", "sweep", "report", "kodak")
+COMMANDS = ("restore", "learn", "fit", "sweep", "report", "kodak")
 
 HELP = """\
 usage: restoration COMMAND ...
@@ -20,6 +22,7 @@ Make a badly compressed JPEG better without ever seeing the original.
 
 commands:
   restore     make JPEG files better (what most people want)
+  learn       learn from a library of JPEGs alone what restores such files in seconds
   fit         optimise a network on one image, configured by YAML (the researcher's command)
   sweep       run a whole grid of images, qualities, networks and losses from one YAML
   report      make tables and figures from what a sweep left
@@ -32,6 +35,8 @@ options:
 examples:
   restoration restore photo.jpg
   restoration restore holiday/ -o better/ --preset fast
+  restoration learn holiday/ -o library.ckpt --budget 8h
+  restoration restore photo.jpg --network library.ckpt
   restoration fit --config configs/quickstart.yaml
   restoration fit --config configs/base.yaml --config configs/net/low.yaml \\
       --config configs/loss/mse.yaml --data.image photo.jpg
@@ -43,6 +48,9 @@ examples:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return 0 done, 1 failed, 2 wrong usage, 130 stopped by the user."""
     set_waiting()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names may hold any letter
     arguments = sys.argv[1:] if arguments is None else arguments
     command = arguments[0] if arguments else None
     if command in (None, "-h", "--help"):
@@ -57,7 +65,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"restoration: unknown command {command!r}; {hint}", file=sys.stderr)
         return 2
     try:
-        return run(str(command), arguments[1:])
+        code = run(str(command), arguments[1:])
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"restoration {command}: error: {error}", file=sys.stderr)
+        return 1
     except RestorationError as error:
         print(f"restoration {command}: error: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
@@ -73,6 +89,10 @@ def run(command: str, arguments: list[str]) -> int:
         from restoration.commands.restore import restore
 
         return restore(arguments)
+    if command == "learn":
+        from restoration.commands.learn import main as learn
+
+        return learn(arguments)
     if command == "sweep":
         from restoration.commands.sweep import main as sweep
 

@@ -16,13 +16,12 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from restoration import callbacks
-from restoration.callbacks.checkpoint import FILE as CHECKPOINT
 from restoration.callbacks.curves import Curves
 from restoration.callbacks.keep import check_rules
 from restoration.data import SingleImage
 from restoration.errors import RestorationError
 from restoration.independent import IndependentStrategy, local_rank
-from restoration.run_folder import CONFIG, RUNS, run_version, same_run
+from restoration.run_folder import CHECKPOINT, CONFIG, RUNS, run_version, same_run
 from restoration.support.files import find
 from restoration.support.quiet import quiet
 from restoration.support.usage import plain
@@ -216,7 +215,7 @@ def fit(arguments: list[str]) -> None:
                 auto_configure_optimizers=False,
                 parser_kwargs={"prog": "restoration"},
                 save_config_callback=SaveConfig,
-                save_config_kwargs={"overwrite": True},
+                save_config_kwargs={"config_filename": CONFIG, "overwrite": True},
                 trainer_defaults={
                     "devices": 1,  # all GPUs for one image only when asked for
                     "max_epochs": -1,  # max_steps alone ends a run
@@ -227,3 +226,9 @@ def fit(arguments: list[str]) -> None:
             )
     except MisconfigurationException as error:
         raise RestorationError(" ".join(str(error).split())) from error
+    except ModuleNotFoundError as error:
+        raise RestorationError(f"{error}: install what the option needs") from error
+    except ValueError as error:
+        if "not in bounds" not in str(error):  # what Lightning says of seeds
+            raise
+        raise RestorationError("--seed_everything must lie within 0 and 4294967295") from error

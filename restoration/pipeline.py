@@ -1,37 +1,27 @@
-"""Restore JPEG files: what a person uses."""
+"""Restore one JPEG in memory: estimate, learn, project."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from restoration.errors import RestorationError
 from restoration.estimate.passes import first_estimate
-from restoration.history import History, find_history
+from restoration.history import History
 from restoration.internal_learning.copies import SMALLEST, copies_of, training_copies
-from restoration.internal_learning.ensemble import Member, Workers, application_units
-from restoration.jpeg import (
-    CompressedImage,
-    Quantised,
-    compress,
-    estimated_quality,
-    read_picture,
-    read_truth,
-    to_pixels,
-    to_tensor,
+from restoration.internal_learning.ensemble import (
+    Member,
+    application_units,
+    network_pool,
+    optimise,
 )
+from restoration.jpeg import CompressedImage, Quantised, to_pixels, to_tensor
 from restoration.jpeg.projection import project
-from restoration.metrics import Scores, scores
-from restoration.presets import PRESETS, Preset
+from restoration.presets import Preset
 
 # Width of the cells, in quantisation steps, onto which corrected images are projected: wider than
 # for estimates, since they are nearer to the original (tests/benchmarks/ablation.py --of networks).
@@ -44,113 +34,7 @@ FEWEST = 100  # steps for the smallest
 STEP_PIXELS = 2**14  # pixels that a pass of the first estimate filters in the time of a step
 
 Advance = Callable[[int, int], None]  # (units of work done now, units in all)
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was done to one file.
-
-    Attributes:
-        size: width and height in pixels, upright.
-        quality: of the last JPEG compression, estimated from the luma table.
-        preset: name of the recipe.
-        seed: of all randomness.
-        seconds: from reading to the restored pixels.
-        history: the compressions that were found, the first one first; None if there is only that
-            of the file.
-        jpeg: how far the picture is from the truth, where that was given.
-        restored: how far the result is from the truth, where that was given.
-    """
-
-    size: tuple[int, int]
-    quality: int
-    preset: str
-    seed: int
-    seconds: float
-    history: str | None = None
-    jpeg: Scores | None = None
-    restored: Scores | None = None
-
-
-class Restored(NamedTuple):
-    """A restored image, upright, and the report on it."""
-
-    image: Image.Image
-    report: Report
-
-
-def restore(
-    path: str | Path,
-    preset: str = "balanced",
-    seed: int = 0,
-    device: str = "auto",
-    truth: str | Path | None = None,
-    tile: int | None = None,
-    advance: Advance | None = None,
-    history: str = "auto",
-    quality: int | None = None,
-) -> Restored:
-    """Restore a JPEG file, or a picture that was one.
-
-    What earlier compressions left in the pixels is looked for; the earliest that is sure is undone.
-
-    Args:
-        path: of the picture.
-        preset: "fast" (seconds), "balanced" (minutes) or "best".
-        seed: of all randomness.
-        device: "cpu", "cuda" or "auto", which takes a GPU if there is one.
-        truth: the original, for measuring only.
-        tile: side of the tiles in which the networks are applied, 1024 by default; 0 for the whole
-            image at once. It bounds the memory and does not change the result.
-        advance: called now and then with the units of work done since, and those in all: a unit is
-            a pass of the first estimate over a pixel, or as much of an optimiser step.
-        history: "auto" to look for earlier compressions, "none" to trust the file alone.
-        quality: to restore the picture as if it had been saved at this JPEG quality.
-
-    Returns:
-        The image, upright, and the report. ``image.save(path, icc_profile=..., exif=...)`` writes
-        it; its ``info`` holds the JPEG's profile and EXIF.
-
-    Raises:
-        RestorationError: the file, the truth or an option cannot be used.
-    """
-    if preset not in PRESETS:
-        raise RestorationError(f"no preset {preset!r}; there are {', '.join(PRESETS)}")
-    if history not in ("auto", "none"):
-        raise RestorationError(f"no history {history!r}; there are auto and none")
-    began = time.monotonic()
-    picture = read_picture(path)
-    clean = None if truth is None else to_tensor(read_truth(truth, picture))
-    pixels = picture.pixels
-    own = picture.quantised if isinstance(picture, CompressedImage) else None
-    if quality is not None:
-        own = compress(pixels, quality).quantised
-    look = history == "auto" and quality is None
-    found = find_history(pixels, own) if look else None
-    work = (PRESETS[preset], seed, device, tile, advance)
-    if found is not None:
-        image = restore_earlier(pixels, own, found, *work)
-    elif own is not None:
-        image = restore_jpeg(CompressedImage(pixels, own), *work)
-    else:
-        raise RestorationError(
-            f"{path} shows no trace of JPEG compression; give --quality N to restore it as if it "
-            "had been saved at that quality"
-        )
-    upright = picture.upright(to_pixels(image))
-    seconds = time.monotonic() - began
-    last = None if own is None else estimated_quality(own.tables[0])
-    report = Report(
-        size=upright.size,
-        quality=last if found is None or last is not None else found.last.trace.quality,
-        preset=preset,
-        seed=seed,
-        seconds=round(seconds, 2),
-        history=found and (str(found) if last is None else f"{found} under quality {last}"),
-        jpeg=None if clean is None else scores(to_tensor(pixels), clean),
-        restored=None if clean is None else scores(image, clean),
-    )
-    return Restored(upright, report)
+Method = Callable[[CompressedImage, Advance | None], Tensor]  # restores a JPEG
 
 
 def restore_jpeg(
@@ -161,10 +45,20 @@ def restore_jpeg(
     tile: int | None = None,
     advance: Advance | None = None,
 ) -> Tensor:
-    """Restore a JPEG that is in memory; see ``restore``.
+    """Restore a JPEG that is in memory.
 
     The first estimate, corrected by the mean of what the networks of all rounds say, is projected
     onto the narrowed quantisation constraint set.
+
+    Args:
+        jpeg: the file.
+        preset: how much work is done.
+        seed: Seed of all randomness.
+        device: "cpu", "cuda" or "auto", which takes a GPU if there is one.
+        tile: side of the tiles in which the networks are applied, 1024 by default; 0 for the whole
+            image at once. It bounds the memory and does not change the result.
+        advance: called now and then with the units of work done since, and those in all: a unit is
+            a pass of the first estimate over a pixel, or as much of an optimiser step.
 
     Returns:
         (1, C, H, W) in [0, 1], in the orientation in which the JPEG is stored.
@@ -191,7 +85,7 @@ def restore_jpeg(
 
     if not rounds:
         return project(first(file), file).clamp_(0, 1)
-    with Workers(preset.networks, device) as workers:
+    with network_pool(preset.networks, device) as pool:
         estimate = image = first(file)
         corrections: list[Tensor] = []
         for _ in range(rounds):
@@ -209,7 +103,7 @@ def restore_jpeg(
                 )
                 for seed in seeds
             ]
-            corrections += [torch.from_numpy(x) for x in workers.optimise(members, stepped)]
+            corrections += [torch.from_numpy(x) for x in optimise(pool, members, stepped)]
             image = estimate + torch.stack(corrections).mean(0)
             image = project(image, file, CORRECTED_SHRINK).clamp_(0, 1)
     return image
@@ -219,13 +113,10 @@ def restore_earlier(
     pixels: NDArray[np.uint8],
     own: Quantised | None,
     history: History,
-    preset: Preset,
-    seed: int = 0,
-    device: str = "auto",
-    tile: int | None = None,
+    restore: Method,
     advance: Advance | None = None,
 ) -> Tensor:
-    """Restore a picture by way of the earlier file that it was cut out of; see ``restore``.
+    """Restore a picture by way of the earlier file that it was cut out of.
 
     The picture's own cells hold the earlier file's decoded pixels, not the original: they have
     served to recover that file, and the result is not projected onto them. Where the recovery is
@@ -235,11 +126,8 @@ def restore_earlier(
         pixels: of the picture, (H, W, C).
         own: what the JPEG knows that they come from, if they do.
         history: of the picture.
-        preset: see ``restore_jpeg``, as the following.
-        seed: of all randomness.
-        device: "cpu", "cuda" or "auto".
-        tile: side of tiles.
-        advance: see ``restore``.
+        restore: restores a JPEG.
+        advance: see ``restore_jpeg``.
 
     Returns:
         (1, C, H, W) in [0, 1].
@@ -254,13 +142,10 @@ def restore_earlier(
 
     earlier = CompressedImage(to_pixels(history.file.decode()), history.file)
     top, left = history.place
-    image = restore_jpeg(earlier, preset, seed, device, tile, each)
-    image = image[..., top : top + H, left : left + W]
+    image = restore(earlier, each)[..., top : top + H, left : left + W]
     if own is None or not share:
         return image
-    return image.lerp(
-        restore_jpeg(CompressedImage(pixels, own), preset, seed, device, tile, each), share
-    )
+    return image.lerp(restore(CompressedImage(pixels, own), each), share)
 
 
 def steps_for(height: int, width: int, preset: Preset) -> int:

@@ -20,6 +20,8 @@ class Preset:
         rounds: how often copies are made.
         networks: how many networks are optimised in each round, from different seeds.
         steps: optimiser steps of each, on images of 768 x 512 pixels and more.
+        tuning: where the network of a library is given, its further steps on the image's own
+            smaller copies, instead of all rounds.
     """
 
     passes: int = 3
@@ -27,9 +29,10 @@ class Preset:
     rounds: int = 0
     networks: int = 2
     steps: int = 400
+    tuning: int = 0
 
 
 FAST = Preset()
-BALANCED = Preset(rounds=2)
-BEST = Preset(passes=4, count=32, rounds=3, steps=800)
+BALANCED = Preset(rounds=2, tuning=200)
+BEST = Preset(passes=4, count=32, rounds=3, steps=800, tuning=800)
 PRESETS = {"fast": FAST, "balanced": BALANCED, "best": BEST}

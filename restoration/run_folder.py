@@ -1,4 +1,4 @@
-"""Which folder a run of ``restoration fit`` gets, or goes on in."""
+"""The folder of a run: which one it gets or goes on in, and the names of its files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ import yaml
 from restoration.errors import RestorationError
 
 RUNS = "lightning_logs"
-CONFIG = "config.yaml"
+
+CONFIG = "config.yaml"  # all settings: they make the run anew
+CHECKPOINT = "last.ckpt"
+CURVES = "curves.csv"
+RESTORED = "restored.png"
+COMPARISON = "comparison.png"
+RESULT = "result.json"  # written last
+# What a sweep puts beside them
+LABELS = "run.json"
+GIVEN = "run.yaml"  # the settings that the sweep gives
+FAILED = "failed.json"
+
 # Sections of a configuration, and settings of the trainer, that decide a run's result
 IDENTITY = ("seed_everything", "model", "data", "smoothing", "rules")
 IDENTITY_OF_TRAINER = (
@@ -19,6 +30,11 @@ IDENTITY_OF_TRAINER = (
     "gradient_clip_val",
     "gradient_clip_algorithm",
 )
+
+
+def kept_image(name: str) -> str:
+    """Name the file of the image that a callback of some name has kept: "best.png", say."""
+    return f"{name}.png"
 
 
 def run_version(folder: Path, resumed: dict[str, Any], claims: bool) -> str:

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restoration.errors import RestorationError
-from restoration.experiments.engines.running import FAILED, RUN
+from restoration.run_folder import CURVES, FAILED, LABELS, RESULT
 
-Curves = dict[str, NDArray[np.float64]]
+Columns = dict[str, NDArray[np.float64]]
+NO_RULES = ("best", "least_sure")  # what else a run keeps: an oracle's image, and one loss's own
 
 
 class Configuration(NamedTuple):
@@ -58,11 +59,17 @@ class Record:
     configuration: Configuration
     settings: str
     result: dict[str, Any]
-    curves: Curves
+    curves: Columns
     folder: Path
 
+    @property
+    def rules(self) -> dict[str, dict[str, Any]]:
+        """What the blind rules have kept: step, title and scores by the rule's name."""
+        kept = {k: v for k, v in self.result.items() if isinstance(v, dict) and "step" in v}
+        return {k: v for k, v in kept.items() if k not in NO_RULES}
 
-def read_curves(path: Path) -> Curves:
+
+def read_curves(path: Path) -> Columns:
     """Read ``curves.csv``."""
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
@@ -86,16 +93,16 @@ def read_records(folder: Path) -> tuple[list[Record], list[str]]:
         RestorationError: there are none, or a file is damaged.
     """
     records, missing = [], []
-    for head in sorted(folder.rglob(RUN)):
+    for head in sorted(folder.rglob(LABELS)):
         try:
             labels = json.loads(head.read_text())["labels"]
-            if not (head.parent / "result.json").exists():
+            if not (head.parent / RESULT).exists():
                 missing.append(f"{head.parent}: {reason(head.parent / FAILED)}")
                 continue
             image, seed = labels.pop("image"), labels.pop("seed")
             settings = labels.pop("settings", "")
-            result = json.loads((head.parent / "result.json").read_text())
-            curves = read_curves(head.parent / "curves.csv")
+            result = json.loads((head.parent / RESULT).read_text())
+            curves = read_curves(head.parent / CURVES)
             configuration = Configuration(**labels)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RestorationError(f"{head.parent}: damaged ({error}); delete it") from error

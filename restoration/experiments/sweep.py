@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
-
-from restoration.experiments.engines.running import FAILED, Outcome
+from restoration.experiments.engines.running import Outcome
 from restoration.experiments.grid import Run
-from restoration.support.durations import readable
+from restoration.run_folder import FAILED
 from restoration.support.files import write_atomically
-
-LINE_EVERY = 30.0  # seconds between two lines where there is no terminal to draw a bar on
+from restoration.support.progress import Display
 
 
 class Engine(Protocol):
@@ -71,8 +66,7 @@ class Tally:
 
     def __str__(self) -> str:
         running = min(self.workers, len(self.left))
-        text = f"{self.done} done, {self.failed} failed, {running} running, {len(self.left)} left"
-        return text if self.remaining is None else f"{text}, about {readable(self.remaining)}"
+        return f"{self.done} done, {self.failed} failed, {running} running, {len(self.left)} left"
 
 
 def sweep(runs: Sequence[Run], engine: Engine, retries: int) -> int:
@@ -116,23 +110,12 @@ def sweep(runs: Sequence[Run], engine: Engine, retries: int) -> int:
 
 
 def watched(runs: Sequence[Run], engine: Engine) -> Iterator[Outcome]:
-    """Pass on outcomes, and show how it goes on: a bar on a terminal, else a line now and then."""
+    """Pass on outcomes, and show how it goes on."""
+    if not runs:
+        return
     tally = Tally(runs, engine.workers)
-    console = Console(stderr=True)
-    bar = Progress(
-        BarColumn(),
-        TextColumn("{task.description}"),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    task = bar.add_task(str(tally), total=len(runs))
-    printed = time.monotonic()
-    with bar:
-        for outcome in engine.run(runs) if runs else ():
+    with Display(lambda: str(tally), lambda: tally.remaining) as display:
+        for outcome in engine.run(runs):
             tally.add(outcome)
-            bar.update(task, advance=1, description=str(tally))
-            if bar.disable and (time.monotonic() - printed > LINE_EVERY or not tally.left):
-                printed = time.monotonic()
-                print(tally, file=sys.stderr, flush=True)
+            display.advance(1, len(runs))
             yield outcome

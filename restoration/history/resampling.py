@@ -27,7 +27,7 @@ def interpolation(samples: int, ratio: int) -> sparse.csr_array:
     pixels = np.arange(samples * ratio)
     near = pixels // ratio
     far = np.clip(near + np.where(pixels % 2, 1, -1), 0, samples - 1) if ratio == 2 else near
-    weights = np.repeat(np.float32([0.75, 0.25]), len(pixels))
+    weights = np.repeat(np.array([0.75, 0.25], np.float32), len(pixels))
     places = (np.tile(pixels, 2), np.concatenate([near, far]))
     return sparse.csr_array((weights, places), (len(pixels), samples))
 

@@ -45,8 +45,10 @@ class Picture(Stored):
         return image
 
 
-def read_picture(path: str | Path, most: int = MOST_PIXELS) -> CompressedImage | Picture:
-    """Read a JPEG, or any other picture that Pillow reads.
+def read_picture(
+    path: str | Path, most: int = MOST_PIXELS, strict: bool = False
+) -> CompressedImage | Picture:
+    """Read a JPEG, or any other picture that Pillow reads; see ``read_jpeg``.
 
     Raises:
         RestorationError: the file is missing or damaged, has more than 8 bits per channel, several
@@ -55,7 +57,7 @@ def read_picture(path: str | Path, most: int = MOST_PIXELS) -> CompressedImage |
     """
     data = read_bytes(path)
     if not is_image(data) or format_of(data) in JPEG:
-        return read_jpeg(path, most)
+        return read_jpeg(path, most, strict)
     image = open_image(data, path, most)
     number = getattr(image, "n_frames", 1)
     if number > 1:

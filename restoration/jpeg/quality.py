@@ -6,6 +6,7 @@ import io
 from functools import cache
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
@@ -35,3 +36,14 @@ def estimated_quality(luma_table: Tensor) -> int:
     tables = ((scale[:, None] * standard_table() + 50) // 100).clip(1, 255)
     distance = np.abs(np.log(luma_table.numpy().ravel() / tables)).mean(1)
     return int(quality[distance.argmin()])
+
+
+@cache
+def libjpeg_tables(quality: int) -> Tensor:
+    """Return libjpeg's tables of luma and chroma at a quality, (2, 8, 8)."""
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(file, format="JPEG", quality=quality)
+    with Image.open(file) as image:
+        assert isinstance(image, JpegImageFile)
+        both = [image.quantization[i] for i in (0, 1)]
+    return torch.tensor(both, dtype=torch.float32).view(2, 8, 8)

@@ -1,4 +1,4 @@
-"""Processes that work for this one: messages through pipes."""
+"""Processes of a module's own that do tasks for this one: messages through pipes."""
 
 from __future__ import annotations
 
@@ -9,73 +9,87 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
-PACKAGE = str(Path(__file__).parents[2])  # where this package lies, installed or not
+from restoration.errors import Interrupted
+from restoration.support.files import PACKAGE
 
 
 class Peer:
-    """A process that runs ``python -m MODULE`` and answers messages.
-
-    Not ``multiprocessing``: that would run a user's script again in each process.
+    """A process that runs ``python -m MODULE``, which calls ``serve``.
 
     Args:
-        module: what it runs; it calls ``serve``.
-        threads: of the process.
-        environment: variables beside this process's own.
+        module: Name of the module; it may lie on PYTHONPATH alone.
+        environment: Variables of the process beside those of this one.
     """
 
-    def __init__(
-        self, module: str, threads: int, environment: dict[str, str] | None = None
-    ) -> None:
-        more = environment or {}
-        path = os.pathsep.join([PACKAGE, *filter(None, [os.environ.get("PYTHONPATH")])])
+    def __init__(self, module: str, environment: Mapping[str, str]) -> None:
+        path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.getenv("PYTHONPATH")])])
         self.process = subprocess.Popen(
             # -P: a torch.py that lies in the current folder is not torch
             [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path} | more,
+            env={**os.environ, "PYTHONPATH": path, **environment},
             start_new_session=True,  # Ctrl-C is for the parent
         )
 
-    def send(self, message: Any) -> None:
-        """Send a message.
+    def do(self, task: Any) -> Iterator[tuple[bool, Any]]:
+        """Have a task done; yield what is told of it, and last its result.
+
+        Yields:
+            Whether it is the result, and the message.
 
         Raises:
-            OSError: the process has ended.
+            OSError: The process had ended before.
+            EOFError: It ended meanwhile; ``pickle.UnpicklingError`` in the middle of a message.
         """
         assert self.process.stdin is not None
-        pickle.dump(message, self.process.stdin)
-        self.process.stdin.flush()
-
-    def receive(self) -> Any:
-        """Wait for an answer.
-
-        Raises:
-            EOFError: the process has ended; ``pickle.UnpicklingError`` in the middle of an answer.
-        """
         assert self.process.stdout is not None
-        return pickle.load(self.process.stdout)
+        pickle.dump(task, self.process.stdin)
+        self.process.stdin.flush()
+        ended = False
+        while not ended:
+            ended, value = pickle.load(self.process.stdout)
+            yield ended, value
 
     def interrupt(self) -> None:
         """Ask the process to end what it does, as Ctrl-C would."""
         self.process.send_signal(signal.SIGINT)
 
     def kill(self) -> None:
-        """End the process, whatever it does; who waits for an answer sees the end of the pipe."""
+        """End the process, whatever it does; who waits for a message sees the end of the pipe."""
         self.process.kill()
 
     def close(self) -> None:
-        """Close the pipes of a process that has ended; nobody may wait for an answer now."""
+        """End the process and close its pipes; nobody may wait for a message now."""
+        self.process.kill()
         self.process.communicate()
 
 
-def cores() -> int:
-    """Count the CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def serve(do: Callable[[Any, Callable[[Any], None]], Any]) -> None:
+    """Do the tasks of a ``Peer`` until it sends no more, or the user stops one.
+
+    What libraries print goes to stderr from now on: standard output is for messages.
+
+    Args:
+        do: Takes a task and a function that sends a message on it; returns the task's result.
+    """
+    end_with_parent()
+    file = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def send(ended: bool, value: Any) -> None:
+        pickle.dump((ended, value), file)
+        file.flush()
+
+    with suppress(EOFError, BrokenPipeError, Interrupted, KeyboardInterrupt):
+        while True:
+            task = pickle.load(sys.stdin.buffer)
+            send(True, do(task, partial(send, False)))
 
 
 def end_with_parent() -> None:
@@ -93,23 +107,6 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def answers() -> Callable[[Any], None]:
-    """Take over standard output for messages; what libraries print goes to stderr from now on."""
-    end_with_parent()
-    file: BinaryIO = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-
-    def answer(message: Any) -> None:
-        pickle.dump(message, file)
-        file.flush()
-
-    return answer
-
-
-def messages() -> Iterator[Any]:
-    """Yield what arrives on standard input until it ends."""
-    while True:
-        try:
-            yield pickle.load(sys.stdin.buffer)
-        except EOFError:
-            return
+def cores() -> int:
+    """Count the CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

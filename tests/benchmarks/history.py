@@ -35,6 +35,10 @@ QUALITIES = (10, 20, 30, 50, 75, 90)
 COLUMNS = ("found", "picture", "today", "new", "single", "single restored")
 
 
+def fast(jpeg, advance=None):
+    return restore_jpeg(jpeg, FAST)
+
+
 def middle(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Cut out the middle, of at most 192 x 192 pixels."""
     top, left = (max(size - SIDE, 0) // 2 for size in pixels.shape[:2])
@@ -58,7 +62,7 @@ def measure(clean: NDArray[np.uint8], pairs: list, crops: list) -> dict[str, dic
                 own, pixels = second.quantised, second.pixels
                 image = restore_jpeg(second, FAST)
             history = find_history(pixels, own)
-            new = image if history is None else restore_earlier(pixels, own, history, FAST)
+            new = image if history is None else restore_earlier(pixels, own, history, fast)
             corner = (-dy % 8, -dx % 8)
             right = history is not None and history.trace.offset == corner
             values = (

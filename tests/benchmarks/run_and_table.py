@@ -23,13 +23,13 @@ class RunAndTable:
         self.parser = argparse.ArgumentParser(
             description=description, formatter_class=argparse.RawTextHelpFormatter
         )
-        commands = self.parser.add_subparsers(required=True)
-        self.run = commands.add_parser("run")
+        self.commands = self.parser.add_subparsers(required=True)
+        self.run = self.commands.add_parser("run")
         self.run.add_argument("folder", type=Path, help="of clean images")
         self.run.add_argument("results", type=Path)
         self.run.add_argument("--images", nargs="+", default=[], help="of the folder, not all")
         self.run.set_defaults(function=run)
-        self.table = commands.add_parser("table")
+        self.table = self.commands.add_parser("table")
         self.table.add_argument("results", type=Path)
         self.table.set_defaults(function=table)
 

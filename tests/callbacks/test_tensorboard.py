@@ -6,7 +6,7 @@ import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from restoration.callbacks.histograms import LogHistograms
+from restoration.callbacks import LogHistograms
 from restoration.jpeg import compress, to_tensor
 
 

@@ -11,14 +11,13 @@ from PIL import Image
 
 from restoration.cli import check_trainer, with_shipped_configs
 from restoration.commands.report import parser
-from restoration.commands.restore import Job, find_inputs, plan
-from restoration.commands.restore_file import Steps, png
+from restoration.commands.restore_file import png
+from restoration.commands.restore_plan import Job, find_inputs, plan
 from restoration.errors import RestorationError, UsageError
 from restoration.experiments.report.plots import drawn, mean_curve, pyplot
 from restoration.experiments.results import Configuration, Record
 from restoration.independent import local_rank
 from restoration.run_folder import run_version, same_run
-from restoration.support.durations import readable
 
 SETTINGS = {"seed_everything": 0, "model": {"a": 1}, "data": {}, "smoothing": {}, "rules": []}
 TRAINER = {
@@ -104,30 +103,6 @@ def test_outputs_of_equal_stems_keep_their_suffixes(tmp_path):
             plan(inputs, tmp_path / output)
     with pytest.raises(UsageError, match="no JPEG files"):
         find_inputs([str(tmp_path / "*.bmp")])
-
-
-def test_durations_are_told_as_a_person_would():
-    assert [readable(s) for s in (12.4, 89, 91, 3599, 7200, 3 * 86400)] == [
-        "12 s",
-        "89 s",
-        "2 min",
-        "60 min",
-        "2.0 h",
-        "3.0 days",
-    ]
-
-
-def test_the_time_left_is_told_in_proportion(monkeypatch, capsys):
-    """100 units at one per second; the first estimate comes 5 s after the first unit."""
-    clock = iter([0.0, 3.0, 6.0, 7.0, 37.0])
-    monkeypatch.setattr("restoration.commands.restore_file.time.monotonic", lambda: next(clock))
-    steps = Steps("photo.jpg")
-    for units in (1, 3, 3, 1, 30):
-        steps.advance(units, 100)
-    assert capsys.readouterr().err.splitlines() == [
-        "photo.jpg: about 2 min left",  # 94 s
-        "photo.jpg: about 63 s left",
-    ]
 
 
 def test_png_keeps_pixels_profile_and_exif():

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -108,12 +109,18 @@ REST = {"qualities": [10], "networks": ["low"], "losses": ["mse"]}
     [
         ({"image": ["a.png"]}, "unknown key image, did you mean images?"),
         ({"images": ["a.png"]}, "missing losses, networks, qualities"),
-        ({"images": "a.png"} | REST, '"images": Expected a list. Got value: a.png'),
-        ({"images": ["a.png"], "weights": ["a"]} | REST, '"weights": Expected a float'),
+        ({"images": "a.png"} | REST, "images: a.png was given where list is expected"),
+        (
+            {"images": ["a.png"], "weights": ["a"]} | REST,
+            "weights: a was given where float is expected",
+        ),
         ({"images": ["a.png"], "set": None} | REST, "set must not be empty"),
-        ({"images": ["a.png"], "set": [1]} | REST, '"set": Expected a dict'),
-        ({"images": [3]} | REST, '"images": Expected a str'),
-        ({"images": ["a.png"]} | REST | {"qualities": ["abc"]}, '"qualities": Expected a int'),
+        ({"images": ["a.png"], "set": [1]} | REST, "set: [1] was given where dict is expected"),
+        ({"images": [3]} | REST, "images: 3 was given where str is expected"),
+        (
+            {"images": ["a.png"]} | REST | {"qualities": ["abc"]},
+            "qualities: abc was given where int is expected",
+        ),
     ],
 )
 def test_a_wrong_grid_is_told_in_one_line(content, said, capsys):
@@ -171,6 +178,17 @@ def test_a_sweep_is_what_fit_does_and_is_done_once(capsys):
     assert main(command) == 0
     assert "2 runs are finished already" in capsys.readouterr().err
     assert times == [(f / "result.json").stat().st_mtime_ns for f in folders]
+
+
+def test_processes_share_the_gpus_that_this_one_may_use(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for visible, names in ((None, "0101"), ("4,6", "4646")):
+        if visible is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        engine = LocalEngine(workers=4)
+        given = [engine.environment(number)["CUDA_VISIBLE_DEVICES"] for number in range(4)]
+        assert "".join(given) == names
+    assert LocalEngine().workers == 2
 
 
 class InProcess:
@@ -251,32 +269,22 @@ def test_time_left_is_that_of_the_same_network():
     assert tally.remaining == pytest.approx((10 + 2 * 40) / 2)
 
 
-def test_a_killed_worker_is_replaced_and_the_run_goes_on_to_the_same_end():
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
+def test_a_killed_worker_is_replaced_and_the_run_goes_on_to_the_same_end(capsys):
     long = merged(grid().set, {"trainer": {"max_steps": 60}, "checkpoint": {"every": 10}})
     (whole,) = runs("whole", set=long)
     assert sweep([whole], LocalEngine(workers=1), retries=0) == 0  # of as many threads
     (run,) = runs(set=long)
 
-    class Killing(LocalEngine):
-        """Kill the first process as soon as its run has a checkpoint."""
+    def kill_as_soon_as_there_is_a_checkpoint():
+        while not (run.folder / "last.ckpt").exists():
+            time.sleep(0.001)
+        (worker,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        os.kill(int(worker), signal.SIGKILL)
 
-        kills = 0
-
-        def peer(self, number):
-            peer = super().peer(number)
-            if not self.kills:
-                self.kills += 1
-                import threading
-
-                def kill():
-                    while not (run.folder / "last.ckpt").exists():
-                        time.sleep(0.001)
-                    peer.kill()
-
-                threading.Thread(target=kill, daemon=True).start()
-            return peer
-
-    assert sweep([run], Killing(workers=1), retries=1) == 0
+    threading.Thread(target=kill_as_soon_as_there_is_a_checkpoint, daemon=True).start()
+    assert sweep([run], LocalEngine(workers=1), retries=1) == 0
+    assert "was killed" in capsys.readouterr().err
     for name in ("restored.png", "curves.csv"):
         assert (run.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 

@@ -14,10 +14,16 @@ import torch
 from PIL import Image
 
 from restoration.errors import RestorationError
-from restoration.internal_learning.ensemble import Member, Workers, application_units
-from restoration.internal_learning.worker import precision
+from restoration.internal_learning.ensemble import (
+    Member,
+    application_units,
+    network_pool,
+    optimise,
+)
+from restoration.internal_learning.learning import RATE, Patches
+from restoration.internal_learning.network_worker import precision
 from restoration.jpeg import to_tensor
-from restoration.networks.correction import RATE, CorrectionNetwork, Patches
+from restoration.networks.correction import CorrectionNetwork
 from restoration.support.processes import cores
 
 
@@ -60,26 +66,24 @@ def written_out(member):
     return mean.detach().numpy()
 
 
-def optimise(todo, report):
-    with Workers(len(todo), "cpu") as workers:
-        return workers.optimise(todo, report)
+def optimised(todo, report):
+    with network_pool(len(todo), "cpu") as pool:
+        return optimise(pool, todo, report)
 
 
 def test_a_network_that_fails_is_one_line(photo):
     (member,) = members(photo, 1, 3)
     wrong = replace(member, estimate=member.estimate[..., :-1])  # does not fit the JPEG
     with pytest.raises(RestorationError, match=r"^a network failed: .*39.*$"):
-        optimise([wrong], lambda units: None)
+        optimised([wrong], lambda units: None)
 
 
 def test_each_network_is_the_written_out_loop_and_keeps_its_place(photo):
     todo, units = members(photo, 3, 6), []
     # as many threads as a worker has: sums in another order grow apart under Adam
     torch.set_num_threads(max(cores() // min(3, cores()), 1))
-    with Workers(3, "cpu") as workers:  # two rounds with the same processes
-        outputs = workers.optimise(todo[:2], units.append) + workers.optimise(
-            todo[2:], units.append
-        )
+    with network_pool(3, "cpu") as pool:  # two rounds with the same processes
+        outputs = optimise(pool, todo[:2], units.append) + optimise(pool, todo[2:], units.append)
     for member, output in zip(todo, outputs, strict=True):
         np.testing.assert_allclose(output, written_out(member), atol=1e-5)
     assert np.abs(outputs[0] - outputs[1]).max() > 1e-3
@@ -92,15 +96,8 @@ def test_a_killed_process_is_an_error_and_not_a_hang(photo):
             os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(RestorationError, match="failed or was killed"):
-        optimise(members(photo, 2, 10_000), kill)
+        optimised(members(photo, 2, 10_000), kill)
     assert not children()
-
-
-def test_a_file_in_the_current_folder_is_no_library(photo, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "torch.py").write_text("raise SystemExit('this is not torch')")
-    with Workers(1, "cpu") as workers:
-        assert len(list(workers.optimise(members(photo, 1, 1), lambda units: None))) == 1
 
 
 def children(parent=None):
@@ -109,31 +106,6 @@ def children(parent=None):
     lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
     commands = {int(p): Path(f"/proc/{p}/cmdline") for p in lines}
     return [p for p, c in commands.items() if c.exists() and b"worker" in c.read_bytes()]
-
-
-@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
-def test_workers_end_with_a_parent_that_is_killed(photo, tmp_path):
-    Image.fromarray(photo[:64, :64]).save(tmp_path / "photo.jpg", quality=10)
-    command = [sys.executable, "-m", "restoration", "restore", "photo.jpg", "--preset", "best"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 60
-    while not children(process.pid) and time.monotonic() < until:
-        time.sleep(0.2)
-    workers = children(process.pid)
-    assert workers
-    time.sleep(2)  # until they watch
-    process.kill()
-    process.wait()
-    until = time.monotonic() + 20
-    while any(alive(pid) for pid in workers) and time.monotonic() < until:
-        time.sleep(0.2)
-    assert not any(alive(pid) for pid in workers)
-
-
-def alive(pid):
-    """Whether a process runs: one that ended and that nobody has waited for does not."""
-    status = Path(f"/proc/{pid}/stat")
-    return status.exists() and status.read_text().split()[2] != "Z"
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")

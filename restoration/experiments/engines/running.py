@@ -13,12 +13,8 @@ import yaml
 
 from restoration.errors import Interrupted, RestorationError
 from restoration.experiments.grid import Run
+from restoration.run_folder import CHECKPOINT, GIVEN, LABELS
 from restoration.support.files import write_atomically
-
-RUN = "run.json"
-FAILED = "failed.json"
-CONFIG = "run.yaml"
-CHECKPOINT = "last.ckpt"
 
 
 @dataclass(frozen=True)
@@ -54,9 +50,9 @@ def attempt(run: Run) -> Outcome:
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
         head = {"identity": run.identity, "labels": run.labels}
-        write_atomically(run.folder / RUN, json.dumps(head, indent=2).encode())
-        write_atomically(run.folder / CONFIG, yaml.safe_dump(run.config).encode())
-        arguments = ["--config", str(run.folder / CONFIG), "--folder", str(run.folder)]
+        write_atomically(run.folder / LABELS, json.dumps(head, indent=2).encode())
+        write_atomically(run.folder / GIVEN, yaml.safe_dump(run.config).encode())
+        arguments = ["--config", str(run.folder / GIVEN), "--folder", str(run.folder)]
         arguments += ["--trainer.enable_progress_bar", "false"]
         checkpoint = run.folder / CHECKPOINT
         if checkpoint.exists():

@@ -13,8 +13,9 @@ from PIL import Image
 from restoration.errors import RestorationError
 from restoration.experiments.protocol import Cell, reported
 from restoration.experiments.report.document import Figure
-from restoration.experiments.report.tables import name_of
+from restoration.experiments.report.tables import DEFAULT_RULE, name_of
 from restoration.experiments.results import Record
+from restoration.run_folder import COMPARISON, RESTORED
 
 SETTLED = 50  # steps that leave the range of the axes to those after them
 
@@ -63,8 +64,8 @@ def psnr_figure(network: str, quality: int, cells: Sequence[Cell]) -> Figure:
         steps, values = mean_curve(cell.records, name)
         line = axis.plot(steps, values, label=name_of(cell.configuration), linewidth=1.1)[0]
         marks = [(cell.epoch, np.interp(cell.epoch, steps, values), "*")]
-        if all(has_blind(r) for r in cell.records):
-            blind = [r.result["nearest_estimate"] for r in cell.records]
+        if all(DEFAULT_RULE in r.rules for r in cell.records):
+            blind = [r.rules[DEFAULT_RULE] for r in cell.records]
             step, psnr = (np.mean([b[key] for b in blind]) for key in ("step", "psnr"))
             marks.append((step, psnr, "o"))
         for x, y, marker in marks:
@@ -81,11 +82,6 @@ def psnr_figure(network: str, quality: int, cells: Sequence[Cell]) -> Figure:
         "estimate (blind)."
     )
     return drawn(f"psnr_{network}_q{quality}", caption, figure)
-
-
-def has_blind(record: Record) -> bool:
-    """Whether the run watched the distance to the estimate."""
-    return record.result.get("nearest_estimate") is not None
 
 
 def figure_3(records: Sequence[Record]) -> Figure | None:
@@ -123,7 +119,7 @@ def figure_4(record: Record) -> Figure | None:
     from restoration.jpeg import compress, read_lossless, to_tensor
     from restoration.losses.source import Gaussian
 
-    source, written = Path(record.result["image"]), record.folder / "restored.png"
+    source, written = Path(record.result["image"]), record.folder / RESTORED
     if not (source.exists() and written.exists()):
         return None
     clean = read_lossless(source)
@@ -153,7 +149,7 @@ def figure_4(record: Record) -> Figure | None:
 
 def panels(record: Record) -> Figure | None:
     """Figures 1 and 5: the run's own sheet, JPEG | restored | original."""
-    sheet = record.folder / "comparison.png"
+    sheet = record.folder / COMPARISON
     if not sheet.exists():
         return None
     quality = record.configuration.quality

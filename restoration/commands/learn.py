@@ -1,0 +1,171 @@
+"""``restoration learn``: a network from a library of JPEGs alone."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from restoration.commands.restore import find_inputs
+from restoration.errors import Interrupted, RestorationError, UsageError
+from restoration.support.progress import Display, readable, seconds_of
+from restoration.support.usage import Parser
+
+if TYPE_CHECKING:
+    from restoration.internal_learning.library.module import LibraryLearning
+    from restoration.internal_learning.library.windows import Picture
+
+SMOOTHING = 0.99  # of the loss that is shown
+PREPARATION = 0.25  # share of the budget in which first estimates are made
+CACHE = ".estimates"  # what the folder of the first estimates is called, behind the library's name
+
+
+def parser() -> Parser:
+    """Describe the command's options."""
+    p = Parser(
+        "restoration learn",
+        "Learn from JPEGs alone, once, what restores such files in seconds: "
+        "restoration restore FILES --network LIBRARY. The same command goes on after a stop, with "
+        "a larger budget or with more pictures.",
+    )
+    p.add_argument("inputs", nargs="+", metavar="INPUT", help="JPEG files, folders or patterns")
+    p.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="LIBRARY.ckpt", help="the library"
+    )
+    p.add_argument(
+        "--budget", type=duration, default="1h", help="time of all learning: 30m, 8h (default: 1h)"
+    )
+    p.add_argument("--seed", type=int, default=0, help="of all randomness")
+    p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    return p
+
+
+def duration(text: str) -> float:
+    """Read a duration for a parser, which tells what is wrong with it."""
+    try:
+        return seconds_of(text)
+    except RestorationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def run(options: argparse.Namespace) -> int:
+    """Learn; return 0 done, 1 done without some of the files.
+
+    Raises:
+        RestorationError: nothing can be learned from, or the library cannot be used or written.
+        Interrupted: the user stopped it.
+    """
+    library: Path = options.output
+    if library.suffix != ".ckpt":
+        raise UsageError(f"{library}: a library is a .ckpt file")
+    if not library.parent.is_dir():
+        raise RestorationError(f"cannot write {library}: {library.parent} is not a folder")
+    paths = [path for path, _ in find_inputs(options.inputs)]
+    # these import torch: seconds
+    from restoration.internal_learning.library.checkpoint import description_of, read_library
+    from restoration.internal_learning.library.learning import description_for, learn
+    from restoration.pipeline import device_named
+
+    device = device_named(options.device)
+    spent = 0.0
+    if library.exists():
+        before = description_of(read_library(library), library)
+        spent = before.spent
+        print(f"going on with {library}: {before.summary()}", file=sys.stderr)
+        if spent >= options.budget:
+            print(f"its budget is spent; for more give --budget, say {readable(2 * spent)}")
+            return 0
+    cache = library.with_name(library.name + CACHE)
+    cache.mkdir(exist_ok=True)
+    refused = []
+
+    def refuse(error: RestorationError) -> None:
+        refused.append(error)
+        print(f"restoration learn: left out: {error}", file=sys.stderr)
+
+    pictures = prepared(paths, cache, refuse, PREPARATION * (options.budget - spent))
+    if not pictures:
+        raise RestorationError(f"none of {len(paths)} files can be learned from")
+    late = len(paths) - len(pictures) - len(refused)
+    if late:
+        print(f"no time for {late} of {len(paths)} files in this budget", file=sys.stderr)
+    progress = LearningProgress(options.budget)
+    with progress.display:
+        learn(
+            pictures,
+            library,
+            description_for(pictures, options.seed),
+            options.budget,
+            device=device,
+            told=progress.step,
+        )
+    print(f"{library}: {description_of(read_library(library), library).summary()}")
+    return 1 if refused else 0
+
+
+def prepared(
+    paths: list[Path], cache: Path, refuse: Callable[[RestorationError], None], most: float
+) -> list[Picture]:
+    """Make the first estimates, as many as there is time for, showing the progress.
+
+    Args:
+        paths: of the JPEGs.
+        cache: folder of the estimates.
+        refuse: told why a file is left out.
+        most: seconds.
+    """
+    from restoration.internal_learning.library.pictures import pictures_of
+
+    end = time.monotonic() + most
+    done = [""]
+
+    def due(path: Path) -> bool:
+        done.append(path.name)
+        display.update(len(done) - 2, len(paths))
+        return time.monotonic() < end
+
+    with Display(lambda: f"preparing {done[-1]}") as display:
+        try:
+            return pictures_of(paths, cache, refuse, due)
+        except KeyboardInterrupt as stop:
+            raise Interrupted("stopped; the same command goes on") from stop
+
+
+class LearningProgress:
+    """Show how far the learning is.
+
+    Args:
+        budget: seconds in all.
+    """
+
+    def __init__(self, budget: float) -> None:
+        self.budget = budget
+        self.spent = 0.0
+        self.steps = 0
+        self.loss: float | None = None
+        self.display = Display(self.text, lambda: self.budget - self.spent, refresh=0.5)
+
+    def text(self) -> str:
+        """Tell the steps and the smoothed loss."""
+        loss = "" if self.loss is None else f", loss {self.loss:.3f}"
+        return f"learning, step {self.steps}{loss}"
+
+    def step(self, learning: LibraryLearning, loss: float) -> None:
+        """Take in a step."""
+        self.loss = loss if self.loss is None else self.loss + (loss - self.loss) * (1 - SMOOTHING)
+        self.spent, self.steps = learning.spent, learning.global_step
+        self.display.update(int(min(self.spent, self.budget)), int(self.budget))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run ``restoration learn`` with the given arguments; return the exit code.
+
+    Raises:
+        RestorationError: nothing can be learned from, or the library cannot be used or written.
+        Interrupted: the user stopped it.
+        SystemExit: wrong usage (2), or help was asked for (0).
+    """
+    return run(parser().parse_args(arguments))

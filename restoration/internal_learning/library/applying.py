@@ -1,0 +1,75 @@
+"""The network of a library, applied to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from restoration.internal_learning.learning import WAYS, turned, turned_back
+from restoration.internal_learning.library.pictures import luma_and_chroma
+from restoration.jpeg import CompressedImage, Quantised, to_tensor
+from restoration.jpeg.projection import project
+from restoration.networks.deblocking import PERIOD, DeblockingNetwork, coarseness
+from restoration.support.tiles import tiles_of
+
+SIDE = 512  # of a tile, pixels
+SHRINK = 0.75  # width of the cells onto which results are projected, quantisation steps
+
+
+@torch.inference_mode()
+def restored_by(
+    net: DeblockingNetwork,
+    jpeg: CompressedImage,
+    ways: int = WAYS,
+    side: int = SIDE,
+    device: str = "cpu",
+    advance: Callable[[int], object] | None = None,
+) -> Tensor:
+    """Mean of what the network makes of the turned and mirrored image, not yet projected.
+
+    Args:
+        net: the network.
+        jpeg: the file.
+        ways: how many of the eight ways, 1 to 8.
+        side: of the tiles in which it is computed; of no effect on the result but its rounding.
+        device: on which the network is.
+        advance: called with the number of pixels done since, those of the padded image in all.
+
+    Returns:
+        (1, C, H, W).
+    """
+    H, W, C = jpeg.pixels.shape
+    steps = steps_of(jpeg.quantised).to(device)
+    image = to_tensor(jpeg.pixels).expand(1, 3, H, W)
+    image = F.pad(image, (0, padded(W) - W, 0, padded(H) - H), mode="replicate")
+    result = torch.empty_like(image)
+    halo = padded(net.reach)
+    for tile in tiles_of(padded(H), padded(W), side, halo, PERIOD):
+        part = tile.outer(image).to(device)
+        mean = torch.zeros_like(part)
+        for way in range(ways):
+            mean += turned_back(net(turned(part, way).contiguous(), steps), way)
+        tile.place(result, (mean / ways).to(result.device))
+        if advance is not None:
+            advance(tile.pixels)
+    result = result[..., :H, :W]
+    return result if C == 3 else result.mean(1, keepdim=True)
+
+
+def padded(size: int) -> int:
+    """Round a size up to whole periods of the grids."""
+    return -(-size // PERIOD) * PERIOD
+
+
+def steps_of(file: Quantised) -> Tensor:
+    """Tell how coarse a file is, (1, 2), see ``coarseness``."""
+    tables, _ = luma_and_chroma(file)
+    return coarseness(tables)[None]
+
+
+def within_cells(image: Tensor, file: Quantised, shrink: float = SHRINK) -> Tensor:
+    """Project a restored image onto the file's narrowed cells and clamp it."""
+    return project(image, file, shrink).clamp_(0, 1)

@@ -1,0 +1,119 @@
+"""The learning of a library: the loss, the optimiser and its rate over the budget."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from restoration.internal_learning.library.windows import Windows
+from restoration.networks.deblocking import DeblockingNetwork, unit
+
+Weights = tuple[Tensor, ...] | list[Tensor]
+
+RATE = 0.01  # highest learning rate
+RISE = 0.05  # share of the budget in which the rate rises
+DECAY = 0.998  # of the average of the weights
+
+
+def rate_at(progress: float) -> float:
+    """Tell the learning rate, as a share of the highest: it rises linearly, and falls as a cosine.
+
+    Args:
+        progress: share of the budget that is spent, 0 to 1.
+    """
+    if progress < RISE:
+        return (progress + 0.01) / (RISE + 0.01)
+    return 0.5 + 0.5 * math.cos(math.pi * min((progress - RISE) / (1 - RISE), 1))
+
+
+def take_in(averages: Weights, weights: Weights, number: Tensor | int) -> None:
+    """Move the averages of weights, of ``number`` steps, towards those of the next step.
+
+    At first by much, since the first weights of all say nothing.
+    """
+    steps = float(number)
+    decay = min(DECAY, (1 + steps) / (10 + steps))
+    torch._foreach_lerp_(averages, weights, 1 - decay)
+
+
+class LibraryLearning(LightningModule):
+    """Minimise the squared error of restored windows, relative to that of their JPEGs.
+
+    Args:
+        net: the network.
+        budget: seconds of all learning, over which the rate rises and falls once; what was spent
+            before a pause counts.
+        steps: number of optimiser steps instead, for what must be repeated exactly.
+        rate: highest learning rate.
+    """
+
+    def __init__(
+        self,
+        net: DeblockingNetwork,
+        budget: float = math.inf,
+        steps: int | None = None,
+        rate: float = RATE,
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.average = AveragedModel(net, multi_avg_fn=take_in)
+        self.average.requires_grad_(False)
+        self.budget = budget
+        self.steps = steps
+        self.rate = rate
+        self.spent = 0.0  # seconds
+        self.clock: float | None = None
+
+    @property
+    def progress(self) -> float:
+        """Tell the share of the budget that is spent."""
+        return self.global_step / self.steps if self.steps else self.spent / self.budget
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Muon.
+
+        Reference: Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024.
+        """
+        return torch.optim.Muon(self.net.parameters(), self.rate)
+
+    def on_train_start(self) -> None:
+        """Start the clock."""
+        self.clock = time.monotonic()
+
+    def on_train_batch_start(self, batch: Windows, batch_idx: int) -> int | None:
+        """Set the rate; stop when the budget is spent."""
+        assert self.clock is not None
+        now = time.monotonic()
+        self.spent += now - self.clock
+        self.clock = now
+        if self.progress >= 1:
+            self.trainer.should_stop = True
+            return -1
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self.rate * rate_at(self.progress)
+        return None
+
+    def training_step(self, batch: Windows, batch_idx: int) -> Tensor:
+        """Compare the restored windows with their originals."""
+        jpeg, steps, original = batch
+        error = (self.net(jpeg, steps) - original) / unit(steps)
+        return error.square().mean()
+
+    def optimizer_step(self, *arguments: Any) -> None:
+        """Take the new weights into the average, before any callback saves both."""
+        super().optimizer_step(*arguments)
+        self.average.update_parameters(self.net)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what was spent."""
+        checkpoint["spent"] = self.spent
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from what was spent."""
+        self.spent = checkpoint["spent"]

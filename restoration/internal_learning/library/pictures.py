@@ -1,0 +1,114 @@
+"""The pictures of a library: what is kept of each file to learn from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from restoration.errors import RestorationError
+from restoration.estimate.passes import first_estimate
+from restoration.internal_learning.library.windows import Picture, Sampling
+from restoration.jpeg import Quantised, estimated_quality, read_jpeg, to_pixels
+from restoration.jpeg.operator import BLOCK
+from restoration.jpeg.quality import libjpeg_tables
+from restoration.support.files import atomic_file
+
+SMALLEST = 96  # pixels of the shorter side: smaller pictures have no windows to learn from
+MOST_PIXELS = 2**20  # of a picture that are kept: 3 MiB on the disk, seconds of estimation
+
+
+def picture_of(path: Path, cache: Path) -> Picture:
+    """Make, or find again, what a library learns from a file.
+
+    Args:
+        path: of the JPEG.
+        cache: folder of the first estimates, named by the files' contents.
+
+    Raises:
+        RestorationError: the file cannot be used, or its estimate not be written.
+    """
+    jpeg = read_jpeg(path)
+    file = jpeg.quantised
+    H, W = file.height, file.width
+    if jpeg.damage is not None:
+        raise RestorationError(f"{path} is damaged: {jpeg.damage}")
+    if min(H, W) < SMALLEST:
+        raise RestorationError(
+            f"{path} has {W} x {H} pixels; a library learns from pictures of at least "
+            f"{SMALLEST} x {SMALLEST}"
+        )
+    place = cache / f"{hashlib.sha256(path.read_bytes()).hexdigest()[:24]}.npy"
+    if not place.exists():
+        pixels = to_pixels(first_estimate(part_of(file)))
+        with atomic_file(place) as output:
+            np.save(output, np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+    return Picture(place, *luma_and_chroma(file))
+
+
+def part_of(file: Quantised) -> Quantised:
+    """Cut the middle out of a large picture, by whole coding units."""
+    if file.height * file.width <= MOST_PIXELS:
+        return file
+    share = (MOST_PIXELS / (file.height * file.width)) ** 0.5
+    down, across = (max(factors) for factors in zip(*file.sampling, strict=True))
+
+    def middle(size: int, unit: int) -> tuple[int, int]:
+        there = size // unit
+        wanted = max(int(size * share) // unit, 1)
+        return (there - wanted) // 2, wanted
+
+    top, rows = middle(file.height, BLOCK * down)
+    left, columns = middle(file.width, BLOCK * across)
+
+    def cut(grids: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        return tuple(
+            q[top * v : (top + rows) * v, left * h : (left + columns) * h] if q.dim() == 4 else q
+            for q, (v, h) in zip(grids, file.sampling, strict=True)
+        )
+
+    return replace(
+        file,
+        height=rows * BLOCK * down,
+        width=columns * BLOCK * across,
+        coefficients=cut(file.coefficients),
+        widths=None if file.widths is None else cut(file.widths),
+    )
+
+
+def luma_and_chroma(file: Quantised) -> tuple[Tensor, Sampling]:
+    """Return the tables (2, 8, 8) and the sampling of a file; grey ones get libjpeg's chroma."""
+    if len(file.tables) == 1:
+        chroma = libjpeg_tables(estimated_quality(file.tables[0]))[1]
+        return torch.stack([file.tables[0], chroma]), ((1, 1),) * 3
+    return torch.stack(file.tables[:2]), file.sampling
+
+
+def pictures_of(
+    paths: list[Path],
+    cache: Path,
+    refused: Callable[[RestorationError], object],
+    due: Callable[[Path], bool],
+) -> list[Picture]:
+    """Prepare the pictures of a library, leaving out those that cannot be used.
+
+    Args:
+        paths: of the JPEGs.
+        cache: see ``picture_of``.
+        refused: told why a file was left out.
+        due: asked before each file whether there is time for it.
+    """
+    result: list[Picture] = []
+    for path in paths:
+        if not due(path):
+            break
+        try:
+            result.append(picture_of(path, cache))
+        except RestorationError as error:
+            refused(error)
+    return result

@@ -1,0 +1,68 @@
+"""Restore a file with the network of a library, in seconds or with some learning of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from restoration.estimate.passes import first_estimate
+from restoration.internal_learning.library.applying import SIDE, padded, restored_by, within_cells
+from restoration.internal_learning.library.pictures import SMALLEST
+from restoration.internal_learning.library.tuning import tuned
+from restoration.internal_learning.network_worker import precision
+from restoration.jpeg import CompressedImage
+from restoration.networks.deblocking import DeblockingNetwork
+from restoration.presets import Preset
+
+# In pixels of a pass of the first estimate, which take as long:
+STEP = 25_000  # an optimiser step
+APPLICATION = 2  # the network in all ways, applied to a pixel
+
+
+def restore_with(
+    net: DeblockingNetwork,
+    jpeg: CompressedImage,
+    preset: Preset,
+    seed: int = 0,
+    device: str = "cpu",
+    side: int = SIDE,
+    advance: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Restore a file with a network that has learned on others.
+
+    Args:
+        net: the network.
+        jpeg: the file.
+        preset: says how many steps the network goes on learning on the file's own windows.
+        seed: of all randomness.
+        device: "cpu" or "cuda".
+        side: of the tiles in which the network is applied.
+        advance: called now and then with the units of work done since, and those in all.
+
+    Returns:
+        (1, C, H, W) in [0, 1], in the orientation in which the JPEG is stored.
+    """
+    file = jpeg.quantised
+    pixels = padded(file.height) * padded(file.width)
+    steps = preset.tuning if min(file.height, file.width) >= SMALLEST else 0
+    total = APPLICATION * pixels
+    if steps:
+        total += preset.passes * file.height * file.width + steps * STEP
+
+    def done(units: int) -> None:
+        if advance is not None:
+            advance(units, total)
+
+    if steps:
+        estimate = first_estimate(file, preset.passes, preset.count, done)
+        net = tuned(
+            net, file, estimate, steps, seed=seed, device=device, advance=lambda: done(STEP)
+        )
+    net = net.to(device)
+    with torch.autocast(device, torch.bfloat16, enabled=precision(device) != "32-true"):
+        image = restored_by(
+            net, jpeg, side=side, device=device, advance=lambda some: done(APPLICATION * some)
+        )
+    return within_cells(image, file)

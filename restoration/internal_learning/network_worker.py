@@ -1,0 +1,95 @@
+"""The process that optimises networks for ``ensemble``: members in, corrections out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import LambdaCallback
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from restoration.errors import RestorationError
+from restoration.internal_learning.ensemble import Member
+from restoration.internal_learning.learning import WAYS, InternalLearning, Patches, correction
+from restoration.networks.correction import CorrectionNetwork
+from restoration.support.cpu_settings import keep_freed_memory
+from restoration.support.processes import serve
+from restoration.support.quiet import quiet
+
+KEPT = 2**27  # bytes of freed memory: a step's buffers, not those of a large image's tiles
+REPORT_EVERY = 5  # steps between two reports of progress
+
+
+def learned_correction(member: Member, report: Callable[[int], None]) -> NDArray[np.float32]:
+    """Optimise one network and return its correction of the estimate, (1, C, H, W)."""
+    torch.manual_seed(member.seed)
+    net = CorrectionNetwork(member.estimate.shape[1])
+    patches = Patches([torch.from_numpy(c) for c in member.copies], member.seed)
+
+    def report_steps(trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step % REPORT_EVERY == 0:
+            report(REPORT_EVERY)
+
+    with quiet():
+        trainer = Trainer(
+            accelerator="gpu" if member.device == "cuda" else "cpu",
+            devices=1,
+            precision=precision(member.device),
+            max_steps=member.steps,
+            max_epochs=-1,
+            callbacks=[LambdaCallback(on_train_batch_end=report_steps)],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(InternalLearning(net, member.steps), DataLoader(patches, batch_size=None))
+    report(member.steps % REPORT_EVERY)
+    net.to(member.device)
+    estimate, jpeg = (torch.from_numpy(x).to(member.device) for x in (member.estimate, member.jpeg))
+    H, W = (size + size % 2 for size in estimate.shape[-2:])
+    units, done, total = member.units - member.steps, 0, WAYS * H * W
+
+    def report_pixels(pixels: int) -> None:
+        nonlocal done
+        before, done = done, done + pixels
+        report(done * units // total - before * units // total)
+
+    reduced = precision(member.device) != "32-true"
+    with torch.autocast(member.device, torch.bfloat16, enabled=reduced):
+        result = correction(net, estimate, jpeg, member.tile, report_pixels)
+    return result.cpu().numpy()
+
+
+def precision(device: str) -> Literal["32-true", "bf16-mixed"]:
+    """Choose bfloat16 for products where the hardware has it: a step is then twice as fast."""
+    if device == "cuda":
+        return (
+            "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+        )
+    able = torch.cpu.get_capabilities()
+    return "bf16-mixed" if able.get("avx512_bf16") or able.get("amx_bf16") else "32-true"
+
+
+def correction_or_error(
+    member: Member, report: Callable[[int], None]
+) -> NDArray[np.float32] | RestorationError:
+    """Optimise one network, or return in one line why it failed."""
+    try:
+        return learned_correction(member, report)
+    except (RuntimeError, MemoryError, ValueError) as error:  # out of memory, most likely
+        return RestorationError(f"a network failed: {' '.join(str(error).split())}")
+
+
+def main() -> None:
+    """Optimise the networks that arrive."""
+    keep_freed_memory(KEPT)
+    serve(correction_or_error)
+
+
+if __name__ == "__main__":
+    main()

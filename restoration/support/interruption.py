@@ -1,0 +1,39 @@
+"""Ctrl-C that waits for a good moment."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import AbstractContextManager
+from types import FrameType
+from typing import Any
+
+
+class Interruption(AbstractContextManager["Interruption"]):
+    """Remember Ctrl-C instead of raising it; a second one is raised at once.
+
+    Attributes:
+        asked: whether the user has asked for the end.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.previous: Any = None
+
+    def __enter__(self) -> Interruption:
+        """Take over Ctrl-C; Python allows that in the main thread only."""
+        if threading.current_thread() is threading.main_thread():
+            self.previous = signal.signal(signal.SIGINT, self.interrupt)
+        return self
+
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Remember the first call, raise at the second."""
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def __exit__(self, *_: object) -> None:
+        """Reinstall the handler that was there before."""
+        if self.previous is not None:
+            signal.signal(signal.SIGINT, self.previous)
+            self.previous = None

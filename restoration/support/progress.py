@@ -1,0 +1,111 @@
+"""How far work is and how long it will take, in words and as a bar."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from restoration.errors import RestorationError
+
+UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+FIRST_LINE = 5.0  # seconds of work after which the time left is told
+LINE_EVERY = 30.0  # seconds between two lines where there is no terminal to draw a bar on
+
+
+class Display(AbstractContextManager["Display"]):
+    """Progress on stderr, with the time left: a bar on a terminal, else a line now and then.
+
+    Args:
+        text: Tells what goes on; called at each drawing only.
+        left: Tells the seconds left; by default they are in proportion to the units left.
+        refresh: Seconds between two drawings of the bar, at least.
+    """
+
+    def __init__(
+        self,
+        text: Callable[[], str],
+        left: Callable[[], float | None] | None = None,
+        refresh: float = 0.0,
+    ) -> None:
+        self.text = text
+        self.left = left
+        self.done = self.before = 0
+        self.began: float | None = None
+        self.due = 0.0
+        console = Console(stderr=True)
+        self.bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.percentage:.0f} % {task.fields[left]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.interval = LINE_EVERY if self.bar.disable else refresh
+        self.task = self.bar.add_task(text(), total=None, left="")
+
+    def __enter__(self) -> Display:
+        """Draw the bar."""
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bar away; the terminal's cursor comes back."""
+        self.bar.stop()
+
+    def advance(self, units: int, total: int | None) -> None:
+        """Count units of work, of ``total`` in all, and draw when it is time to."""
+        self.update(self.done + units, total)
+
+    def update(self, done: int, total: int | None) -> None:
+        """Take in how many units of work are done, of ``total`` in all; draw when it is time to."""
+        self.done, now = done, time.monotonic()
+        if self.began is None:  # the clock starts after what comes before the first unit
+            self.began, self.before = now, done
+            if self.bar.disable:
+                self.due = now + FIRST_LINE
+        if now < self.due:
+            return
+        self.due = now + self.interval
+        if self.left is not None:
+            seconds = self.left()
+        elif total is not None and done > self.before:
+            seconds = (now - self.began) / (done - self.before) * (total - done)
+        else:
+            seconds = None
+        left = "" if seconds is None else f"about {readable(seconds)} left"
+        if self.bar.disable:
+            print(", ".join(filter(None, [self.text(), left])), file=sys.stderr, flush=True)
+        else:
+            self.bar.update(
+                self.task, description=self.text(), completed=done, total=total, left=left
+            )
+
+
+def readable(seconds: float) -> str:
+    """Tell a duration as a person would."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+def seconds_of(text: str) -> float:
+    """Read a duration: "30s", "5m", "1.5h", "1h30m".
+
+    Raises:
+        RestorationError: It is none, or not longer than nothing.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[smhd])", text.lower())
+    whole = "".join(number + unit for number, unit in parts)
+    seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
+    if not seconds or whole != re.sub(r"\s", "", text.lower()):
+        raise RestorationError(f"{text!r} is no duration; give 30s, 5m, 8h or 1h30m")
+    return seconds

@@ -1,0 +1,180 @@
+"""What a library's network is worth on pictures, beside the presets.
+
+python tests/benchmarks/library.py jpegs FOLDER TO [--qualities 10 15 20 25 30 40]
+restoration learn TO -o library.ckpt --budget 75m
+python tests/benchmarks/library.py run FOLDER RESULTS.json --network library.ckpt [--methods ...]
+python tests/benchmarks/library.py table RESULTS.json
+
+`jpegs` compresses each clean image of FOLDER once, with the qualities in turns. `run` adds to the
+results as they come; what is there already is not computed again. Seconds are those of one core.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from restoration.data import centre_crop
+from restoration.estimate.passes import first_estimate
+from restoration.internal_learning.library.applying import restored_by, within_cells
+from restoration.internal_learning.library.checkpoint import load_library
+from restoration.internal_learning.library.tuning import tuned
+from restoration.internal_learning.network_worker import precision
+from restoration.jpeg import compress, read_lossless, to_tensor
+from restoration.metrics import scores
+from restoration.networks.deblocking import DeblockingNetwork
+from restoration.pipeline import restore_jpeg
+from restoration.presets import PRESETS
+from restoration.support.files import write_atomically
+
+sys.path.insert(0, str(Path(__file__).parent))
+from run_and_table import RunAndTable, chosen
+
+QUALITIES = (10, 15, 25)
+MIXED = (10, 15, 20, 25, 30, 40)
+
+# name: ways, share of the cells' width; the network of the library as it is
+APPLIED = {
+    "network, 1 way": (1, 0.75),
+    "network, 2 ways": (2, 0.75),
+    "network": (8, 0.75),
+    "network, cells of 0.5": (8, 0.5),
+    "network, cells of 0.9": (8, 0.9),
+    "network, whole cells": (8, 1.0),
+    "network, no cells": (8, None),
+}
+# name: (steps, highest rate) on the file's own windows
+TUNED = {
+    "network, 200 steps at 0.002": (200, 0.002),
+    "network, 200 steps at 0.005": (200, 0.005),
+    "network, 600 steps at 0.002": (600, 0.002),
+}
+# the same from a new network, without a library
+ALONE = {"alone, 400 steps": (400, 0.01), "alone, 1200 steps": (1200, 0.01)}
+OTHERS = ("JPEG", *PRESETS)
+METHODS = (*OTHERS, *APPLIED, *TUNED, *ALONE)
+
+
+class Restorer:
+    """What the methods make of one file; what several of them share is computed once."""
+
+    def __init__(self, jpeg, net):
+        self.jpeg = jpeg
+        self.net = net
+        self.outputs = {}  # by network and ways: (image, seconds)
+        self.estimate = None
+
+    def output(self, name, net, ways):
+        if (name, ways) not in self.outputs:
+            began = time.process_time()
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision("cpu") != "32-true"):
+                image = restored_by(net, self.jpeg, ways)
+            self.outputs[name, ways] = image, time.process_time() - began
+        return self.outputs[name, ways]
+
+    def within(self, image, shrink):
+        if shrink is None:
+            return image.clamp(0, 1)
+        return within_cells(image, self.jpeg.quantised, shrink)
+
+    def restored(self, method):
+        """Return the image, and the seconds of what was shared."""
+        if method == "JPEG":
+            return to_tensor(self.jpeg.pixels), 0.0
+        if method in PRESETS:
+            return restore_jpeg(self.jpeg, PRESETS[method], device="cpu"), 0.0
+        if method in APPLIED:
+            ways, shrink = APPLIED[method]
+            known = ("library", ways) in self.outputs
+            image, seconds = self.output("library", self.net, ways)
+            return self.within(image, shrink), seconds if known else 0.0
+        shared = 0.0
+        if self.estimate is None:
+            began = time.process_time()
+            image = first_estimate(self.jpeg.quantised)
+            self.estimate = image, time.process_time() - began
+        else:
+            shared = self.estimate[1]
+        steps, rate = {**TUNED, **ALONE}[method]
+        net = self.net
+        if method in ALONE:
+            torch.manual_seed(0)
+            net = DeblockingNetwork()
+        net = tuned(net, self.jpeg.quantised, self.estimate[0], steps, rate)
+        return self.within(self.output(method, net, 8)[0], 0.75), shared
+
+
+def run(options: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    net = None if options.network is None else load_library(options.network).net
+    file = options.results
+    rows = json.loads(file.read_text()) if file.exists() else []
+    done = {(r["image"], r["quality"], r["method"]) for r in rows}
+    for path in chosen(options):
+        clean = read_lossless(path)
+        if options.crop:
+            clean = centre_crop(clean, options.crop, path)
+        for quality in options.qualities:
+            jpeg = compress(clean, quality)
+            restorer = Restorer(jpeg, net)
+            for method in options.methods:
+                if (path.stem, quality, method) in done:
+                    continue
+                began = time.process_time()
+                image, shared = restorer.restored(method)
+                seconds = round(time.process_time() - began + shared, 2)
+                row = {"image": path.stem, "quality": quality, "method": method, "seconds": seconds}
+                rows.append(row | scores(image, to_tensor(clean)))
+                write_atomically(file, (json.dumps(rows, indent=0) + "\n").encode())
+                print(rows[-1], flush=True)
+
+
+def table(options: argparse.Namespace) -> None:
+    rows = json.loads(options.results.read_text())
+    jpeg = {(r["image"], r["quality"]): r["psnr"] for r in rows if r["method"] == "JPEG"}
+    qualities = sorted({r["quality"] for r in rows})
+    head = [f"Q{q} {what}" for q in qualities for what in ("PSNR", "gain", "chroma", "s")]
+    print("| method | images | " + " | ".join(head) + " |")
+    print("|---" * (len(head) + 2) + "|")
+    for method in dict.fromkeys(r["method"] for r in rows):
+        cells = [method, str(len({r["image"] for r in rows if r["method"] == method}))]
+        for quality in qualities:
+            some = [r for r in rows if (r["quality"], r["method"]) == (quality, method)]
+            if not some:
+                cells += ["-"] * 4
+                continue
+            means = {k: np.mean([r[k] for r in some]) for k in ("psnr", "chroma_psnr", "seconds")}
+            gain = np.mean([r["psnr"] - jpeg[r["image"], quality] for r in some])
+            cells += [f"{means['psnr']:.3f}", f"{gain:+.3f}"]
+            cells += [f"{means['chroma_psnr']:.2f}", f"{means['seconds']:.1f}"]
+        print("| " + " | ".join(cells) + " |")
+
+
+def jpegs(options: argparse.Namespace) -> None:
+    options.to.mkdir(parents=True, exist_ok=True)
+    for i, path in enumerate(sorted(options.folder.glob("*.png"))):
+        quality = options.qualities[i % len(options.qualities)]
+        Image.open(path).save(options.to / f"{path.stem}.jpg", quality=quality)
+
+
+def main() -> None:
+    command = RunAndTable(__doc__, run, table)
+    command.run.add_argument("--network", type=Path, help="a library")
+    command.run.add_argument("--methods", nargs="+", choices=METHODS, default=["JPEG", "network"])
+    command.run.add_argument("--qualities", nargs="+", type=int, default=QUALITIES)
+    command.run.add_argument("--crop", type=int, help="side of what is cut out of the middle")
+    files = command.commands.add_parser("jpegs")
+    files.add_argument("folder", type=Path, help="of clean images")
+    files.add_argument("to", type=Path)
+    files.add_argument("--qualities", nargs="+", type=int, default=MIXED)
+    files.set_defaults(function=jpegs)
+    command.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""Learning: a pause changes nothing, the file says what it is, and others are refused."""
+
+import math
+import pickle
+import signal
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from restoration.errors import Interrupted, RestorationError
+from restoration.internal_learning.library.applying import restored_by
+from restoration.internal_learning.library.checkpoint import Description, load_library, read_library
+from restoration.internal_learning.library.learning import learn
+from restoration.internal_learning.library.module import LibraryLearning, rate_at, take_in
+from restoration.internal_learning.library.pictures import pictures_of
+from restoration.internal_learning.library.tuning import tuned
+from restoration.internal_learning.library.windows import Picture
+from restoration.jpeg import compress, to_tensor
+from restoration.jpeg.quality import libjpeg_tables
+from restoration.networks.deblocking import DeblockingNetwork
+
+SUBSAMPLED = ((2, 2), (1, 1), (1, 1))
+
+
+@pytest.fixture
+def pictures(photo):
+    return [Picture(photo, libjpeg_tables(quality), SUBSAMPLED) for quality in (10, 30)]
+
+
+def described(seed=0):
+    return Description([8, 8], [1, 1], 2, ["a", "b"], [10, 20, 30], seed=seed)
+
+
+def learned(pictures, path, steps, seed=0, told=lambda module, loss: None):
+    learn(pictures, path, described(seed), math.inf, steps, told=told)
+    return read_library(path)
+
+
+def test_a_pause_changes_nothing(pictures, tmp_path):
+    whole = learned(pictures, tmp_path / "whole.ckpt", 8)
+
+    def interrupt(module, loss):
+        if module.global_step == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    parts = tmp_path / "parts.ckpt"
+    with pytest.raises(Interrupted, match=r"parts\.ckpt holds what was learned"):
+        learned(pictures, parts, 8, told=interrupt)
+    assert read_library(parts)["library"]["steps"] == 3
+    again = learned(pictures, parts, 8)
+    assert again["library"]["steps"] == 8
+    for name, value in whole["state_dict"].items():
+        assert torch.equal(again["state_dict"][name], value), name
+    state = "optimizer_states"
+    for one, other in zip(*(c[state][0]["state"].values() for c in (whole, again)), strict=True):
+        assert torch.equal(one["momentum_buffer"], other["momentum_buffer"])
+
+
+def test_a_seed_tells_all(pictures, tmp_path):
+    first, again, other = (
+        learned(pictures, tmp_path / f"{i}.ckpt", 2, seed)["state_dict"]
+        for i, seed in enumerate((0, 0, 1))
+    )
+    same = [torch.equal(first[name], again[name]) for name in first]
+    assert all(same)
+    assert not torch.equal(first["net.head.matrix"], other["net.head.matrix"])
+
+
+def test_a_spent_budget_teaches_nothing_more_but_a_larger_one_does(pictures, tmp_path):
+    path = tmp_path / "library.ckpt"
+    before = learned(pictures, path, 2)["state_dict"]
+    same = learned(pictures, path, 2)["state_dict"]
+    assert torch.equal(before["net.head.matrix"], same["net.head.matrix"])
+    more = learned(pictures, path, 3)
+    assert more["library"]["steps"] == 3
+    assert not torch.equal(before["net.head.matrix"], more["state_dict"]["net.head.matrix"])
+
+
+def test_a_budget_ends_the_learning_in_time(pictures, tmp_path):
+    path = tmp_path / "library.ckpt"
+    learn(pictures, path, described(), 2.0)
+    spent = read_library(path)["library"]["spent"]
+    assert 2 <= spent < 4
+
+
+def test_a_library_says_what_it_learned_on(pictures, tmp_path):
+    learned(pictures, tmp_path / "library.ckpt", 2)
+    library = load_library(tmp_path / "library.ckpt")
+    assert "2 steps, on 2 pictures of quality 10 to 30 (median 20)" in library.description.summary()
+    averaged = read_library(tmp_path / "library.ckpt")["state_dict"]
+    for name, value in library.net.state_dict().items():
+        assert torch.equal(value, averaged[f"average.module.{name}"])
+
+
+class Harmful:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('executed')",))
+
+
+def test_what_is_no_library_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "x.ckpt"
+    with pytest.raises(RestorationError, match="there is no library"):
+        load_library(path)
+    with pytest.raises(RestorationError, match="is a folder"):
+        load_library(tmp_path)
+    torch.save({"state_dict": {}, "library": {"version": 1}}, tmp_path / "empty.ckpt")
+    with zipfile.ZipFile(tmp_path / "zip.ckpt", "w") as file:
+        file.writestr("data.pkl", pickle.dumps(Harmful()))
+    contents = {
+        "text.ckpt": b"not a checkpoint",
+        "nothing.ckpt": b"",
+        "pickle.ckpt": pickle.dumps(Harmful()),
+        "half.ckpt": (tmp_path / "empty.ckpt").read_bytes()[:200],
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    torch.save(Harmful(), tmp_path / "harmful.ckpt")
+    torch.save([1, 2], tmp_path / "list.ckpt")
+    torch.save({"state_dict": {}, "epoch": 1}, tmp_path / "other.ckpt")
+    for name in (*contents, "zip.ckpt", "harmful.ckpt", "list.ckpt", "other.ckpt"):
+        with pytest.raises(RestorationError, match=rf"{name} is no library made by") as caught:
+            load_library(tmp_path / name)
+        assert "\n" not in str(caught.value)
+    torch.save({"state_dict": {}, "library": {"version": 99}}, path)
+    with pytest.raises(RestorationError, match="format 99"):
+        load_library(path)
+    for library in ({"version": 1, "odd": 2}, {"version": 1, "widths": [8]}, {"version": 1}):
+        torch.save({"state_dict": {}, "library": library}, path)
+        with pytest.raises(RestorationError, match=r"does not say|do not fit its network"):
+            load_library(path)
+
+
+def test_bad_files_are_named_and_left_out(photo, tmp_path):
+    Image.fromarray(photo[:96, :112]).save(tmp_path / "good.jpg", quality=20)
+    Image.fromarray(photo[:96, :112, 0]).save(tmp_path / "grey.jpg", quality=40)
+    Image.fromarray(photo[:64, :64]).save(tmp_path / "small.jpg")
+    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "good.jpg").read_bytes()[:900])
+    paths = sorted(tmp_path.glob("*.jpg"))
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    refused = []
+    pictures = pictures_of(paths, cache, refused.append, lambda path: True)
+    assert [p.pixels.shape for p in pictures] == [(96, 112, 3)] * 2
+    assert [next(p.name for p in paths if p.name in str(e)) for e in refused] == [
+        "cut.jpg",
+        "small.jpg",
+        "text.jpg",
+    ]
+    made = {p: p.stat().st_mtime_ns for p in cache.iterdir()}
+    pictures_of(paths, cache, refused.append, lambda path: True)
+    assert {p: p.stat().st_mtime_ns for p in cache.iterdir()} == made  # found again
+    assert pictures_of(paths, cache, refused.append, lambda path: False) == []
+
+
+def test_the_rate_rises_and_falls_once():
+    rates = [rate_at(i / 1000) for i in range(1001)]
+    top = int(np.argmax(rates))
+    assert rates[top] == pytest.approx(1, abs=1e-3)
+    assert all(np.diff(rates[:top]) > 0)
+    assert all(np.diff(rates[top:]) < 0)
+    assert rates[-1] == pytest.approx(0, abs=1e-6)
+
+
+def test_the_average_forgets_the_first_weights():
+    average, number = [torch.tensor(100.0)], torch.tensor(0)
+    for i in range(200):
+        take_in(average, [torch.tensor(1.0)], number + i + 1)
+    assert average[0].item() == pytest.approx(1, abs=0.01)
+
+
+def test_tuning_learns_what_the_file_needs(photo):
+    jpeg = compress(photo, 10)
+    truth = to_tensor(photo)
+    torch.manual_seed(0)
+    net = DeblockingNetwork((16, 16), (1, 1))
+    steps = []
+    better = tuned(net, jpeg.quantised, truth, 60, rate=0.01, advance=lambda: steps.append(1))
+    assert len(steps) == 60
+    assert not net.tail[1].matrix.any()  # the one started from is as it was
+    before = (to_tensor(jpeg.pixels) - truth).square().mean()
+    after = (restored_by(better, jpeg) - truth).square().mean()
+    assert after < 0.95 * before
+
+
+def test_the_loss_is_that_of_the_jpeg_at_first(photo):
+    net = DeblockingNetwork((8,), (1,))
+    original = to_tensor(photo[:64, :64].copy())
+    jpeg = to_tensor(compress(photo[:64, :64], 50).pixels)
+    loss = LibraryLearning(net).training_step((jpeg, torch.zeros(1, 2), original), 0)
+    assert loss.item() == pytest.approx(
+        ((jpeg - original) * 255 / 5.5).square().mean().item(), rel=1e-4
+    )
