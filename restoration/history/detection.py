@@ -51,14 +51,14 @@ class Trace:
     Attributes:
         offset: (row, column) of the first corner of a block, 0 to 7 each.
         table: luma quantisation steps, (8, 8), by (vertical, horizontal) frequency.
-        quality: libjpeg's whose table it is, 1 to 100, or None where it is nobody's.
+        quality: libjpeg's whose table it is, 1 to 100.
         evidence: log-likelihood ratio against no earlier compression.
         share: of the evidence that is expected where there is one, about 0 to 1.
     """
 
     offset: tuple[int, int]
     table: Tensor
-    quality: int | None
+    quality: int
     evidence: float
     share: float
 
@@ -75,11 +75,13 @@ class Luma(NamedTuple):
         plane: (H, W), levels about 0.
         clipped: (H, W), where a sample stands at its limit: there the error is large.
         own: the quantised luma of the file at hand and its table, or None for pixels alone.
+        noise: deviation of pixels alone from the earlier file's, beyond rounding, levels.
     """
 
     plane: Tensor
     clipped: Tensor
     own: tuple[Tensor, Tensor] | None
+    noise: float
 
 
 @lru_cache(maxsize=2)
@@ -95,16 +97,16 @@ def standard_tables(component: int = 0) -> Tensor:
     return ((scale[:, None] * base + 50) // 100).clamp(1, LARGEST_STEP)
 
 
-def luma_of(pixels: NDArray[np.uint8], own: Quantised | None) -> Luma:
+def luma_of(pixels: NDArray[np.uint8], own: Quantised | None, noise: float = 0.0) -> Luma:
     """Take the luma of pixels (H, W, C), or of the file that they come from, which is exact."""
     H, W, C = pixels.shape
     clipped = torch.from_numpy(((pixels == 0) | (pixels == 255)).any(2))
     if own is not None:
         q, table = own.coefficients[0], own.tables[0]
-        return Luma(block_idct((q * table)[None])[0, :H, :W], clipped, (q, table))
+        return Luma(block_idct((q * table)[None])[0, :H, :W], clipped, (q, table), noise)
     image = to_tensor(pixels)
     plane = (rgb_to_ycbcr(image) if C == 3 else image)[0, 0] * 255 - 128
-    return Luma(plane, clipped, None)
+    return Luma(plane, clipped, None, noise)
 
 
 def earlier_compression(luma: Luma) -> Trace:
@@ -180,9 +182,9 @@ def evidence_at(
 
 
 def moved_error(luma: Luma, offset: tuple[int, int]) -> Tensor:
-    """Tell the error that the file's own compression left in another grid, (8, 8), levels^2."""
+    """Tell the error that later compressions left in another grid, (8, 8), levels^2."""
     if luma.own is None:
-        return torch.zeros(BLOCK, BLOCK)
+        return torch.full((BLOCK, BLOCK), luma.noise**2)
     error = frequency_variances(*luma.own)
     spread = leakage(1).to(error)
     return torch.einsum("ui,vj,ij->uv", spread[offset[0]], spread[offset[1]], error)

@@ -14,6 +14,7 @@ from restoration.jpeg import Quantised, to_pixels
 from restoration.jpeg.operator import BLOCK
 
 SMALLEST = 64  # pixels of the shorter side: in smaller pictures chance is too strong
+NOISES = (0.0, 2.5)  # levels: of pixels, and of those that another lossy format has changed
 # Of the integers that are expected to be wrong: from where on, and from where on fully, the
 # picture's own file is asked as well.
 DOUBT = (0.02, 0.04)
@@ -81,12 +82,15 @@ def last_but_own(pixels: NDArray[np.uint8], own: Quantised | None) -> History | 
     """Find and recover the compression before the file's own; see ``find_history``."""
     if min(pixels.shape[:2]) < SMALLEST:
         return None
-    trace = earlier_compression(luma_of(pixels, own))
-    if not trace.sure:
+    for noise in (0.0,) if own is not None else NOISES:
+        trace = earlier_compression(luma_of(pixels, own, noise))
+        if trace.sure:
+            break
+    else:
         return None
-    parts = components_of(pixels, own)
+    parts = components_of(pixels, own, noise)
     chroma = standard_tables(1)[trace.quality - 1].view(BLOCK, BLOCK).float()
     grid = sampling_of(trace, parts, chroma)
     tables = [trace.table, chroma, chroma][: len(parts)]
-    recovered = earlier_file(pixels, own, grid, tables)
+    recovered = earlier_file(pixels, own, grid, tables, noise)
     return History(trace, recovered.file, grid.before, recovered.doubt)

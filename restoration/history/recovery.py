@@ -4,172 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.linalg import solveh_banded
 from torch import Tensor
 
 from restoration.history.detection import ROUNDING, ROUNDING_CONSTANT
+from restoration.history.resampling import Axis, Grid, Way
 from restoration.jpeg import Quantised, to_8bit, to_tensor
 from restoration.jpeg.noise import frequency_variances, laplacian_rates, leakage
 from restoration.jpeg.operator import BLOCK, JPEGOperator, block_dct, block_idct
 from restoration.jpeg.recompression import block_grids
 
-SMOOTH = 1e-2  # weight of differences in the least squares for subsampled components
-EXACT = 1e-6  # for others, where it only continues what was cropped away
-ROUNDS = 3
-
-
-def interpolation(samples: int, ratio: int) -> sparse.csr_array:
-    """Tell how libjpeg interpolates samples along an axis, (ratio samples, samples).
-
-    A pixel takes 3/4 of the nearer and 1/4 of the further sample; beyond the ends they are
-    repeated. Where there are more than two pixels to a sample, it is repeated.
-    """
-    pixels = np.arange(samples * ratio)
-    near = pixels // ratio
-    far = np.clip(near + np.where(pixels % 2, 1, -1), 0, samples - 1) if ratio == 2 else near
-    weights = np.repeat(np.array([0.75, 0.25], np.float32), len(pixels))
-    places = (np.tile(pixels, 2), np.concatenate([near, far]))
-    return sparse.csr_array((weights, places), (len(pixels), samples))
-
-
-def averaging(pixels: int, ratio: int) -> sparse.csr_array:
-    """Tell how an encoder averages pixels along an axis, the last one repeated: (samples, pixels).
-
-    For the samples that hold a pixel at least.
-    """
-    samples = -(-pixels // ratio)
-    padded = np.arange(samples * ratio)
-    weights = np.full(len(padded), 1 / ratio, np.float32)
-    return sparse.csr_array(
-        (weights, (padded // ratio, padded.clip(max=pixels - 1))), (samples, pixels)
-    )
-
-
-@dataclass(frozen=True)
-class Axis:
-    """What became of the earlier samples of a component along one axis.
-
-    Attributes:
-        forward: earlier samples to samples at hand, F, (own, earlier).
-        bands: of F'F + w D'D, D differences of neighbours: upper form, (1 + bandwidth, earlier).
-    """
-
-    forward: sparse.csr_array
-    bands: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, pixels: int, before: int, total: int, earlier: int, own: int) -> Axis:
-        """Chain interpolation, cropping and averaging.
-
-        Args:
-            pixels: of the picture at hand.
-            before: pixels that were cropped away in front of it.
-            total: pixels of the earlier picture, padded to whole coding units.
-            earlier: its pixels per sample.
-            own: the same of the file at hand.
-        """
-        up = interpolation(total // earlier, earlier)[before : before + pixels]
-        forward = averaging(pixels, own) @ up
-        size = total // earlier
-        difference = sparse.diags_array([-1.0, 1.0], offsets=[0, 1], shape=(size - 1, size))
-        smooth = SMOOTH if max(earlier, own) > 1 else EXACT
-        normal = (forward.T @ forward + smooth * difference.T @ difference).todia()
-        width = int(normal.offsets.max())
-        bands = np.zeros((width + 1, size), np.float32)
-        for k in range(width + 1):
-            bands[width - k, k:] = normal.diagonal(k)
-        return cls(forward, bands)
-
-    def onwards(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Send earlier samples, (earlier, n), on to those at hand, (own, n)."""
-        result: NDArray[np.float32] = self.forward @ samples
-        return result
-
-    def back(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Estimate earlier samples by least squares: (own, n) -> (earlier, n).
-
-        What was cropped away continues smoothly.
-        """
-        result: NDArray[np.float32] = solveh_banded(
-            self.bands, self.forward.T @ samples, check_finite=False
-        )
-        return result
-
-
-class Path(NamedTuple):
-    """What became of a component along both axes."""
-
-    rows: Axis
-    columns: Axis
-
-    def onwards(self, plane: Tensor) -> Tensor:
-        """Send a plane of the earlier file on to the picture at hand."""
-        x = self.columns.onwards(self.rows.onwards(plane.numpy()).T).T
-        return torch.from_numpy(np.ascontiguousarray(x))
-
-    def back(self, plane: Tensor) -> Tensor:
-        """Estimate a plane of the earlier file by least squares."""
-        x = self.columns.back(self.rows.back(plane.numpy()).T).T
-        return torch.from_numpy(np.ascontiguousarray(x))
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where the coding units of an earlier file lie, and how its colours were sampled.
-
-    Attributes:
-        corner: (row, column) of the first corner of a coding unit in the picture at hand.
-        sampling: (vertical, horizontal) factors of each component.
-    """
-
-    corner: tuple[int, int]
-    sampling: tuple[tuple[int, int], ...]
-
-    @property
-    def unit(self) -> tuple[int, int]:
-        """Pixels of a coding unit, (vertical, horizontal)."""
-        V, H = (max(factors) for factors in zip(*self.sampling, strict=True))
-        return V * BLOCK, H * BLOCK
-
-    @property
-    def before(self) -> tuple[int, int]:
-        """Rows and columns that complete the first coding units."""
-        return (-self.corner[0]) % self.unit[0], (-self.corner[1]) % self.unit[1]
-
-    def padded(self, height: int, width: int) -> tuple[int, int]:
-        """Tell the size that holds a picture of some size in whole coding units."""
-        rows, columns = (
-            -(-(before + size) // unit) * unit
-            for before, size, unit in zip(self.before, (height, width), self.unit, strict=True)
-        )
-        return rows, columns
-
-    def path(self, height: int, width: int, component: int, own: tuple[int, int]) -> Path:
-        """Tell what became of a component on its way to a picture of some size.
-
-        Args:
-            height: of the picture at hand.
-            width: of the picture at hand.
-            component: index.
-            own: its pixels per sample in the file at hand, (vertical, horizontal).
-        """
-        sizes = ((height, width), self.before, self.padded(height, width))
-        rows, columns = (
-            Axis.of(*some) for some in zip(*sizes, self.ratio(component), own, strict=True)
-        )
-        return Path(rows, columns)
-
-    def ratio(self, component: int) -> tuple[int, int]:
-        """Pixels per sample of a component, (vertical, horizontal)."""
-        v, h = self.sampling[component]
-        return self.unit[0] // BLOCK // v, self.unit[1] // BLOCK // h
+ROUNDS = 3  # of sending back what the file so far does not explain
 
 
 class Recovered(NamedTuple):
@@ -198,13 +47,15 @@ class Evident(NamedTuple):
     error: Tensor
 
 
-def components_of(pixels: NDArray[np.uint8], own: Quantised | None) -> list[Evident]:
+def components_of(
+    pixels: NDArray[np.uint8], own: Quantised | None, noise: float = 0.0
+) -> list[Evident]:
     """Take the components of pixels (H, W, C), or of the file that they come from."""
     H, W, C = pixels.shape
     if own is None:
         operator = JPEGOperator(H, W, ((1, 1),) * C, block_grids(H, W, ((1, 1),) * C))
         planes = operator.planes(to_tensor(pixels))[0]
-        return [Evident(plane, (1, 1), torch.zeros(BLOCK, BLOCK)) for plane in planes]
+        return [Evident(plane, (1, 1), torch.full((BLOCK, BLOCK), noise**2)) for plane in planes]
     result = []
     for c, (q, table) in enumerate(zip(own.coefficients, own.tables, strict=True)):
         v, h = own.operator.ratio(c)
@@ -257,7 +108,7 @@ def most_likely(
 
 
 def zero_bonus(rates: Tensor) -> Tensor:
-    """Ln P(0) - ln P(q) - a |q|: what zero has beyond the other integers' geometric law."""
+    """Return ln P(0) - ln P(q) - a |q|: what zero has beyond the other integers' geometric law."""
     a = rates.clamp(min=1e-3)
     bonus = (-torch.expm1(-a / 2)).log() - (a / 2 - math.log(2) + (-torch.expm1(-a)).log())
     return torch.where(rates > 0, bonus, 0)
@@ -269,6 +120,7 @@ def earlier_file(
     own: Quantised | None,
     grid: Grid,
     tables: Sequence[Tensor],
+    noise: float = 0.0,
 ) -> Recovered:
     """Recover the earlier file from the picture that was cut out of it.
 
@@ -282,6 +134,7 @@ def earlier_file(
         own: the file that they come from, if it is a JPEG.
         grid: of the earlier file.
         tables: its quantisation tables, per component (8, 8).
+        noise: deviation of pixels that come from no JPEG, beyond rounding, levels.
 
     Returns:
         The earlier file, padded to whole coding units, and how doubtful it is.
@@ -289,11 +142,11 @@ def earlier_file(
     H, W, C = pixels.shape
     height, width = grid.padded(H, W)
     top, left = grid.before
-    parts = components_of(pixels, own)
-    paths = [grid.path(H, W, c, part.ratio) for c, part in enumerate(parts)]
+    parts = components_of(pixels, own, noise)
+    ways = [grid.way(H, W, c, part.ratio) for c, part in enumerate(parts)]
     sigmas = [deviation(part, grid, c) for c, part in enumerate(parts)]
     averages = [
-        Path(*(Axis.of(size, 0, size, 1, r) for size, r in zip((H, W), part.ratio, strict=True)))
+        Way(*(Axis.of(size, 0, size, 1, r) for size, r in zip((H, W), part.ratio, strict=True)))
         for part in parts
     ]
     operator = JPEGOperator(height, width, grid.sampling, block_grids(height, width, grid.sampling))
@@ -301,8 +154,8 @@ def earlier_file(
     sure = [torch.empty(0)] * C
     lacking = [part.samples for part in parts]
     for _ in range(ROUNDS):
-        for c, (path, missing) in enumerate(zip(paths, lacking, strict=True)):
-            change = block_dct(path.back(missing)[None])[0]
+        for c, (way, missing) in enumerate(zip(ways, lacking, strict=True)):
+            change = block_dct(way.back(missing)[None])[0]
             if len(q) <= c:
                 q.append((change / tables[c]).round())
             else:

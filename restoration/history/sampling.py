@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from restoration.history.detection import Trace
-from restoration.history.recovery import Evident, Grid
+from restoration.history.recovery import Evident
+from restoration.history.resampling import Grid
 from restoration.jpeg.operator import BLOCK, block_dct, block_idct
 
 # 4:2:0, 4:2:2 and 4:4:4: what nearly every JPEG has
@@ -53,8 +54,8 @@ def description_length(grid: Grid, part: Evident, index: int, table: Tensor) -> 
     v, h = part.ratio
     window = part.samples[: WINDOW // v, : WINDOW // h]
     height, width = window.shape[0] * v, window.shape[1] * h
-    path = grid.path(height, width, index, part.ratio)
-    q = (block_dct(path.back(window)[None]) / table).round()
-    explained = path.onwards(block_idct(q * table)[0])
+    way = grid.way(height, width, index, part.ratio)
+    q = (block_dct(way.back(window)[None]) / table).round()
+    explained = way.onwards(block_idct(q * table)[0])
     error = (window - explained).square().mean() + ROUNDED
     return float(window.numel() / 2 * error.log() + NONZERO * (q != 0).sum())

@@ -9,16 +9,8 @@ import torch.nn.functional as F
 from PIL import Image
 from scipy import stats
 
-from restoration.history.recovery import (
-    EXACT,
-    SMOOTH,
-    Axis,
-    Grid,
-    averaging,
-    earlier_file,
-    interpolation,
-    most_likely,
-)
+from restoration.history.recovery import earlier_file, most_likely
+from restoration.history.resampling import EXACT, SMOOTH, Axis, Grid, averaging, interpolation
 from restoration.jpeg import compress, to_tensor
 from restoration.jpeg.operator import JPEGOperator
 from restoration.jpeg.recompression import block_grids
