@@ -1,0 +1,64 @@
+"""``restoration learn`` from files to a library, and ``restore --network`` with it."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from restoration.__main__ import main
+
+
+@pytest.fixture
+def folder(photo, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    Image.fromarray(photo[:96, :112]).save(pictures / "a.jpg", quality=20)
+    Image.fromarray(photo[96:, 80:]).save(pictures / "b.jpg", quality=30)
+    (pictures / "c.jpg").write_text("no picture")
+    return pictures
+
+
+def test_a_library_is_learned_gone_on_with_and_applied(folder, tmp_path, capsys):
+    library = tmp_path / "library.ckpt"
+    command = ["learn", str(folder), "-o", str(library), "--budget"]
+    assert main([*command, "8s"]) == 1  # a file was left out
+    told = capsys.readouterr()
+    assert "left out:" in told.err
+    assert "c.jpg" in told.err
+    assert "on 2 pictures of quality 20 to 30" in told.out
+    before = library.read_bytes()
+    assert main([*command, "8s"]) == 0
+    assert "its budget is spent" in capsys.readouterr().out
+    assert library.read_bytes() == before
+    assert main([*command, "12s"]) == 1
+    assert "going on with" in capsys.readouterr().err
+    assert library.read_bytes() != before
+
+    options = ["--network", str(library), "--json", "-o", str(tmp_path)]
+    assert main(["restore", str(folder / "a.jpg"), *options]) == 0
+    (report,) = json.loads(capsys.readouterr().out)
+    assert report["preset"] == "fast"
+    assert np.array(Image.open(report["output"])).shape == (96, 112, 3)
+
+
+def test_what_cannot_be_learned_from_is_told_in_one_line(folder, tmp_path, capsys):
+    library = tmp_path / "library.ckpt"
+    cases = [
+        ([str(folder / "c.jpg"), "-o", str(library)], 1, "none of 1 files can be learned from"),
+        ([str(folder), "-o", str(tmp_path / "x.png")], 2, "a library is a .ckpt file"),
+        ([str(folder), "-o", str(tmp_path / "no" / "x.ckpt")], 1, "is not a folder"),
+    ]
+    for arguments, code, message in cases:
+        assert main(["learn", *arguments]) == code
+        assert message in capsys.readouterr().err.splitlines()[-1]
+    with pytest.raises(SystemExit) as stop:
+        main(["learn", str(folder), "-o", str(library), "--budget", "soon"])
+    assert stop.value.code == 2
+    assert "'soon' is no duration" in capsys.readouterr().err
+    library.write_text("something else")
+    assert main(["learn", str(folder), "-o", str(library)]) == 1
+    assert "is no library made by restoration learn" in capsys.readouterr().err
+    assert library.read_text() == "something else"
+    assert main(["restore", str(folder / "a.jpg"), "--network", str(library)]) == 1
+    assert "is no library made by restoration learn" in capsys.readouterr().err
