@@ -13,12 +13,16 @@ from torch import Tensor
 from restoration.callbacks.smoothing import NeedsSmoothing
 from restoration.data import image_of
 from restoration.jpeg import to_pixels
+from restoration.jpeg.projection import project
 from restoration.losses.histogram import LEVELS, hard_histogram
 from restoration.losses.source import gaussian_model
+from restoration.metrics import psnr
 
 
 class LogImages(NeedsSmoothing):
-    """Log the JPEG and the truth once, the output and the smoothed output at intervals.
+    """Log the JPEG and the truth once, and at intervals the output, smoothed, and projected.
+
+    With the truth, the PSNR of the projected output is logged too, and that of the JPEG as a line.
 
     Args:
         every: Steps between two pictures; 0 switches them off.
@@ -42,7 +46,17 @@ class LogImages(NeedsSmoothing):
         step = trainer.global_step
         if self.every and (step == 1 or step % self.every == 0):
             self.add(trainer, "output", outputs["image"])
-            self.add(trainer, "smoothed", outputs["smoothed"])
+            smoothed, data = outputs["smoothed"], image_of(trainer)
+            self.add(trainer, "smoothed", smoothed)
+            projected = project(smoothed, data.batch.file.to(smoothed.device)).clamp_(0, 1)
+            self.add(trainer, "projected", projected)
+            if data.truth is not None:
+                truth = data.truth.to(smoothed.device)
+                scores = {"projected": projected, "jpeg": data.batch.target.to(smoothed.device)}
+                for logger in tensorboards(trainer):
+                    for name, image in scores.items():
+                        score = psnr(image, truth).item()
+                        logger.experiment.add_scalar(f"quality/psnr_{name}", score, step)
 
     def add(self, trainer: Trainer, name: str, image: Tensor) -> None:
         """Add one picture to each TensorBoard logger."""

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,18 +53,24 @@ def pixel_hash(content: bytes, name: str) -> str:
     return hashlib.sha256(pixels.tobytes()).hexdigest()
 
 
+class UnreachableError(RestorationError):
+    """A page that cannot be reached: the next file of it will not come either."""
+
+
 def download(url: str) -> bytes:
     """Fetch a file.
 
     Raises:
-        RestorationError: It cannot be had.
+        RestorationError: It cannot be had (``UnreachableError``: nor anything else from there).
     """
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
             content: bytes = answer.read()
             return content
-    except (OSError, ValueError) as error:
+    except urllib.error.HTTPError as error:
         raise RestorationError(f"cannot fetch {url}: {error}") from error
+    except (OSError, ValueError) as error:
+        raise UnreachableError(f"cannot fetch {url}: {error}; is there a network?") from error
 
 
 def fetch(name: str, folder: Path, page: str, first_seen: dict[str, str]) -> str:
@@ -114,6 +121,7 @@ def main(arguments: Sequence[str]) -> int:
         SystemExit: Wrong usage (2), or help was asked for (0).
     """
     options = parser().parse_args(arguments)
+    new = not options.folder.exists()
     try:
         options.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -124,6 +132,10 @@ def main(arguments: Sequence[str]) -> int:
     for name in NAMES:
         try:
             print(f"{name}: {fetch(name, options.folder, options.page, first_seen)}", flush=True)
+        except UnreachableError:
+            if new and not any(options.folder.iterdir()):
+                options.folder.rmdir()
+            raise
         except RestorationError as error:
             print(f"restoration kodak: error: {error}", file=sys.stderr)
             failed += 1

@@ -157,7 +157,7 @@ def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
     """Read the coefficients behind an image that Pillow has decoded without complaint."""
     if image.mode not in ("L", "RGB"):
         raise RestorationError(
-            f"{name} is a {image.mode} JPEG; only RGB and greyscale are supported"
+            f"{name} stores {image.mode}; only YCbCr and greyscale are supported"
         )
     try:
         jpeg, complained = read_coefficients(data)
