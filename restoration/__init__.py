@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from restoration.pipeline import restore
+    from restoration.public import restore
 
 __all__ = ["restore"]
 
@@ -14,7 +14,7 @@ __all__ = ["restore"]
 def __getattr__(name: str) -> Any:
     """Import ``restore`` when it is asked for: torch takes seconds to import."""
     if name == "restore":
-        from restoration.pipeline import restore
+        from restoration.public import restore
 
         return restore
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

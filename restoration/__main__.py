@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import io
+import os
 import sys
 from importlib.metadata import version
 
@@ -46,6 +48,9 @@ examples:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return 0 done, 1 failed, 2 wrong usage, 130 stopped by the user."""
     set_waiting()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names may hold any letter
     arguments = sys.argv[1:] if arguments is None else arguments
     command = arguments[0] if arguments else None
     if command in (None, "-h", "--help"):
@@ -60,7 +65,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"restoration: unknown command {command!r}; {hint}", file=sys.stderr)
         return 2
     try:
-        return run(str(command), arguments[1:])
+        code = run(str(command), arguments[1:])
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"restoration {command}: error: {error}", file=sys.stderr)
+        return 1
     except RestorationError as error:
         print(f"restoration {command}: error: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
@@ -73,7 +86,7 @@ def run(command: str, arguments: list[str]) -> int:
     """Import what one command needs, and run it."""
     if command == "restore":
         keep_freed_memory(KEPT)
-        from restoration.commands.restore import restore
+        from restoration.commands.restore import main as restore
 
         return restore(arguments)
     if command == "learn":

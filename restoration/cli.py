@@ -187,7 +187,7 @@ def with_shipped_configs(arguments: list[str]) -> list[str]:
     ]
 
 
-class Parser(LightningArgumentParser):
+class FitParser(LightningArgumentParser):
     """Report wrong usage in one line, with the option that was probably meant."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
@@ -210,7 +210,7 @@ def fit(arguments: list[str]) -> None:
             FitCLI(
                 DeepImagePrior,
                 SingleImage,
-                parser_class=Parser,
+                parser_class=FitParser,
                 seed_everything_default=0,
                 auto_configure_optimizers=False,
                 parser_kwargs={"prog": "restoration"},
@@ -226,3 +226,9 @@ def fit(arguments: list[str]) -> None:
             )
     except MisconfigurationException as error:
         raise RestorationError(" ".join(str(error).split())) from error
+    except ModuleNotFoundError as error:
+        raise RestorationError(f"{error}: install what the option needs") from error
+    except ValueError as error:
+        if "not in bounds" not in str(error):  # what Lightning says of seeds
+            raise
+        raise RestorationError("--seed_everything must lie within 0 and 4294967295") from error

@@ -12,5 +12,9 @@ class UsageError(RestorationError):
     """Options that contradict each other; the command line exits with 2."""
 
 
+class DivergenceError(RestorationError):
+    """An optimisation whose loss is no longer a number."""
+
+
 class Interrupted(Exception):  # noqa: N818 - not an error
     """The user stopped a run; the message says what there is and how to go on."""

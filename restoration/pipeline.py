@@ -1,19 +1,17 @@
-"""Restore JPEG files: what a person uses."""
+"""Restore one JPEG in memory: estimate, learn, project."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
 
+import numpy as np
 import torch
-from PIL import Image
+from numpy.typing import NDArray
 from torch import Tensor
 
 from restoration.errors import RestorationError
 from restoration.estimate.passes import first_estimate
+from restoration.history import History
 from restoration.internal_learning.copies import SMALLEST, copies_of, training_copies
 from restoration.internal_learning.ensemble import (
     Member,
@@ -21,20 +19,9 @@ from restoration.internal_learning.ensemble import (
     network_pool,
     optimise,
 )
-from restoration.internal_learning.library.checkpoint import load_library
-from restoration.internal_learning.library.restoring import restore_with
-from restoration.jpeg import (
-    CompressedImage,
-    Quantised,
-    estimated_quality,
-    read_jpeg,
-    read_truth,
-    to_pixels,
-    to_tensor,
-)
+from restoration.jpeg import CompressedImage, Quantised, to_pixels, to_tensor
 from restoration.jpeg.projection import project
-from restoration.metrics import Scores, scores
-from restoration.presets import PRESETS, Preset
+from restoration.presets import Preset
 
 # Width of the cells, in quantisation steps, onto which corrected images are projected: wider than
 # for estimates, since they are nearer to the original (tests/benchmarks/ablation.py --of networks).
@@ -47,95 +34,7 @@ FEWEST = 100  # steps for the smallest
 STEP_PIXELS = 2**14  # pixels that a pass of the first estimate filters in the time of a step
 
 Advance = Callable[[int, int], None]  # (units of work done now, units in all)
-
-
-@dataclass(frozen=True)
-class Report:
-    """What was done to one file.
-
-    Attributes:
-        size: width and height in pixels, upright.
-        quality: JPEG quality, estimated from the luma table.
-        preset: name of the recipe.
-        seed: of all randomness.
-        seconds: from reading to the restored pixels.
-        jpeg: how far the JPEG is from the truth, where that was given.
-        restored: how far the result is from the truth, where that was given.
-    """
-
-    size: tuple[int, int]
-    quality: int
-    preset: str
-    seed: int
-    seconds: float
-    jpeg: Scores | None = None
-    restored: Scores | None = None
-
-
-class Restored(NamedTuple):
-    """A restored image, upright, and the report on it."""
-
-    image: Image.Image
-    report: Report
-
-
-def restore(
-    path: str | Path,
-    preset: str | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    truth: str | Path | None = None,
-    tile: int | None = None,
-    advance: Advance | None = None,
-    network: str | Path | None = None,
-) -> Restored:
-    """Restore a JPEG file.
-
-    Args:
-        path: of the JPEG.
-        preset: "fast" (seconds), "balanced" (minutes) or "best"; by default "balanced", or "fast"
-            where a network is given.
-        seed: of all randomness.
-        device: "cpu", "cuda" or "auto", which takes a GPU if there is one.
-        truth: the original, for measuring only.
-        tile: side of the tiles in which the networks are applied, 1024 by default; 0 for the whole
-            image at once. It bounds the memory and does not change the result.
-        advance: called now and then with the units of work done since, and those in all: a unit is
-            a pass of the first estimate over a pixel, or as much of an optimiser step.
-        network: the library whose network restores the file, see ``restoration learn``; with
-            "balanced" and "best" it goes on learning on the file's own smaller copies.
-
-    Returns:
-        The image, upright, and the report. ``image.save(path, icc_profile=..., exif=...)`` writes
-        it; its ``info`` holds the JPEG's profile and EXIF.
-
-    Raises:
-        RestorationError: the file, the truth or an option cannot be used.
-    """
-    preset = preset or ("balanced" if network is None else "fast")
-    if preset not in PRESETS:
-        raise RestorationError(f"no preset {preset!r}; there are {', '.join(PRESETS)}")
-    began = time.monotonic()
-    jpeg = read_jpeg(path)
-    clean = None if truth is None else to_tensor(read_truth(truth, jpeg))
-    if network is None:
-        image = restore_jpeg(jpeg, PRESETS[preset], seed, device, tile, advance)
-    else:
-        net, device = load_library(network).net, device_named(device)
-        side = tile_side(jpeg.quantised.height, jpeg.quantised.width, tile)
-        image = restore_with(net, jpeg, PRESETS[preset], seed, device, side, advance)
-    upright = jpeg.upright(to_pixels(image))
-    seconds = time.monotonic() - began
-    report = Report(
-        size=upright.size,
-        quality=estimated_quality(jpeg.quantised.tables[0]),
-        preset=preset,
-        seed=seed,
-        seconds=round(seconds, 2),
-        jpeg=None if clean is None else scores(to_tensor(jpeg.pixels), clean),
-        restored=None if clean is None else scores(image, clean),
-    )
-    return Restored(upright, report)
+Method = Callable[[CompressedImage, Advance | None], Tensor]  # restores a JPEG
 
 
 def restore_jpeg(
@@ -146,10 +45,20 @@ def restore_jpeg(
     tile: int | None = None,
     advance: Advance | None = None,
 ) -> Tensor:
-    """Restore a JPEG that is in memory; see ``restore``.
+    """Restore a JPEG that is in memory.
 
     The first estimate, corrected by the mean of what the networks of all rounds say, is projected
     onto the narrowed quantisation constraint set.
+
+    Args:
+        jpeg: the file.
+        preset: how much work is done.
+        seed: Seed of all randomness.
+        device: "cpu", "cuda" or "auto", which takes a GPU if there is one.
+        tile: side of the tiles in which the networks are applied, 1024 by default; 0 for the whole
+            image at once. It bounds the memory and does not change the result.
+        advance: called now and then with the units of work done since, and those in all: a unit is
+            a pass of the first estimate over a pixel, or as much of an optimiser step.
 
     Returns:
         (1, C, H, W) in [0, 1], in the orientation in which the JPEG is stored.
@@ -198,6 +107,45 @@ def restore_jpeg(
             image = estimate + torch.stack(corrections).mean(0)
             image = project(image, file, CORRECTED_SHRINK).clamp_(0, 1)
     return image
+
+
+def restore_earlier(
+    pixels: NDArray[np.uint8],
+    own: Quantised | None,
+    history: History,
+    restore: Method,
+    advance: Advance | None = None,
+) -> Tensor:
+    """Restore a picture by way of the earlier file that it was cut out of.
+
+    The picture's own cells hold the earlier file's decoded pixels, not the original: they have
+    served to recover that file, and the result is not projected onto them. Where the recovery is
+    doubtful, the restoration by the own file alone has a share in the result.
+
+    Args:
+        pixels: of the picture, (H, W, C).
+        own: what the JPEG knows that they come from, if they do.
+        history: of the picture.
+        restore: restores a JPEG.
+        advance: see ``restore_jpeg``.
+
+    Returns:
+        (1, C, H, W) in [0, 1].
+    """
+    H, W, _ = pixels.shape
+    share = history.own_share if own is not None else 0.0
+    runs = 2 if share else 1
+
+    def each(units: int, total: int) -> None:
+        if advance:
+            advance(units, runs * total)
+
+    earlier = CompressedImage(to_pixels(history.file.decode()), history.file)
+    top, left = history.place
+    image = restore(earlier, each)[..., top : top + H, left : left + W]
+    if own is None or not share:
+        return image
+    return image.lerp(restore(CompressedImage(pixels, own), each), share)
 
 
 def steps_for(height: int, width: int, preset: Preset) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ RESULT = "result.json"  # written last
 LABELS = "run.json"
 GIVEN = "run.yaml"  # the settings that the sweep gives
 FAILED = "failed.json"
+LOCK = "run.lock"  # held by the process that works on the run
 
 # Sections of a configuration, and settings of the trainer, that decide a run's result
 IDENTITY = ("seed_everything", "model", "data", "smoothing", "rules")
@@ -30,6 +32,48 @@ IDENTITY_OF_TRAINER = (
     "gradient_clip_val",
     "gradient_clip_algorithm",
 )
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """Read the result of a finished run.
+
+    Raises:
+        RestorationError: There is none, or it is not what a run writes.
+    """
+    path = folder / RESULT
+    try:
+        content = json.loads(path.read_bytes(), parse_constant=refuse_constant)
+    except FileNotFoundError as error:
+        raise RestorationError(f"{folder}: unfinished") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise RestorationError(f"{folder}: {RESULT} is damaged ({error})") from error
+    whole = isinstance(content, dict) and isinstance(content.get("steps"), int)
+    if not (whole and "jpeg" in content and all(map(is_entry, content.items()))):
+        raise RestorationError(f"{folder}: {RESULT} is not the result of a run")
+    return dict(content)
+
+
+def refuse_constant(name: str) -> None:
+    """Refuse NaN and infinities, which a run writes as null."""
+    raise ValueError(f"{name} is no number")
+
+
+def is_entry(entry: tuple[str, Any]) -> bool:
+    """Whether the scores of an entry, if it has any, are numbers or missing."""
+    name, value = entry
+    if not isinstance(value, dict):
+        return value is None or name != "jpeg"
+    scores = [value.get(key) for key in ("psnr", "ms_ssim", "chroma_psnr", "ciede2000", "step")]
+    return all(score is None or type(score) in (int, float) for score in scores)
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run has left a result that can be read."""
+    try:
+        read_result(folder)
+    except RestorationError:
+        return False
+    return True
 
 
 def kept_image(name: str) -> str:
@@ -44,12 +88,12 @@ def run_version(folder: Path, resumed: dict[str, Any], claims: bool) -> str:
     ``config.yaml`` says so.
 
     Args:
-        folder: of the image's runs.
-        resumed: the configuration to go on with, or {} for a new run.
-        claims: whether this process may; the others of a distributed run are told its directory.
+        folder: Folder of the image's runs.
+        resumed: The configuration to go on with, or {} for a new run.
+        claims: Whether this process may; the others of a distributed run are told its directory.
 
     Raises:
-        RestorationError: the folder cannot be written.
+        RestorationError: The folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from restoration.batch import Batch
 from restoration.data import image_of
 from restoration.errors import RestorationError
 from restoration.losses import Loss
-from restoration.networks.fast.cuda_graph import recorded
+from restoration.networks import fast
 from restoration.support.generators import own_generator
 
 # (channels of the network's input, channels of the image) -> network with an output in [0, 1]
@@ -73,8 +73,15 @@ class DeepImagePrior(LightningModule):
             self.net = self.make_net(*self.channels)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the injected optimiser over network and loss parameters."""
-        return self.optimizer(self.parameters())
+        """Return the injected optimiser over network and loss parameters.
+
+        Raises:
+            RestorationError: Its settings are impossible.
+        """
+        try:
+            return self.optimizer(self.parameters())
+        except ValueError as error:
+            raise RestorationError(f"the optimiser refuses its settings: {error}") from error
 
     def on_fit_start(self) -> None:
         """Create the generator of the perturbation, and record the network if asked to.
@@ -92,7 +99,8 @@ class DeepImagePrior(LightningModule):
                     "a CUDA graph is for losses that evaluate the network once, and for precision "
                     "32-true; leave --model.cuda_graph out"
                 )
-            self.net = recorded(self.net, image_of(self.trainer).batch.z.to(self.device))
+            z = image_of(self.trainer).batch.z.to(self.device)
+            self.net = fast.cuda_graph.record(self.net, z)
 
     def on_fit_end(self) -> None:
         """Leave the process as it was."""

@@ -11,12 +11,10 @@ from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-import restoration.task
-from restoration import callbacks, losses, networks
+from restoration import callbacks, losses
 from restoration.__main__ import main
 from restoration.data import SingleImage
-from restoration.networks import Hourglass
-from restoration.networks.fast.cuda_graph import recorded
+from restoration.networks import Hourglass, fast
 from restoration.task import DeepImagePrior
 
 META = torch.device("meta")
@@ -77,7 +75,6 @@ def test_no_step_waits_for_the_device_or_takes_data_from_the_host(
 ):
     """Tensors on "meta" have no data: to ask for a value raises, as does a tensor on the CPU."""
     net = Hourglass(3, 3, (4, 4, 4), (0, 2, 2), nearest_levels).to(META)
-    monkeypatch.setattr(networks.hourglass, "PHASES_PIXELS", 0)
     loss = LOSSES[loss]().to(META)
     task = DeepImagePrior(Hourglass, loss, perturbation=0 if loss.calls_net else 1 / 30)
     task.net, batch = net, data.batch.to(META)
@@ -91,7 +88,8 @@ def test_no_step_waits_for_the_device_or_takes_data_from_the_host(
         callback.on_train_start(trainer, SimpleNamespace(device=META))
     for step in (109, 110):  # on 110 all is due but what is there to wait
         trainer.global_step = step
-        with OnMeta() if step > 109 else nullcontext():  # the first copies constants to the device
+        # the first copies constants to the device
+        with fast.forced(True), OnMeta() if step > 109 else nullcontext():
             outputs = task.training_step(batch, 0)
             outputs["loss"].backward()
             for callback in used:
@@ -117,8 +115,8 @@ class Replayed(torch.autograd.Function):
         return None, None, None, None, *torch.autograd.grad(ctx.output, ctx.parameters, gradient)
 
 
-def recorded_on_cpu(net, z):
-    """Do on the CPU what ``recorded`` does on a GPU."""
+def record_on_cpu(net, z):
+    """Do on the CPU what ``cuda_graph.record`` does on a GPU."""
     forward, memory = net.forward, net(z).detach()
     parameters = list(net.parameters())
     net.forward = lambda z: Replayed.apply(forward, memory, parameters, z, *parameters)
@@ -135,7 +133,7 @@ def fit(folder, image, *more):
 
 def test_a_network_whose_outputs_share_their_memory_gives_the_same_run(data, tmp_path, monkeypatch):
     assert fit(tmp_path / "plain", data.image, "--config", "configs/loss/mse.yaml") == 0
-    monkeypatch.setattr(restoration.task, "recorded", recorded_on_cpu)
+    monkeypatch.setattr(fast.cuda_graph, "record", record_on_cpu)
     graph = ("--model.cuda_graph", "true")
     assert fit(tmp_path / "graph", data.image, "--config", "configs/loss/mse.yaml", *graph) == 0
     for name in ("curves.csv", "restored.png", "nearest_estimate.png", "best.png"):
@@ -165,7 +163,7 @@ def test_a_graph_that_cannot_be_is_refused_in_a_line(loss, more, message, data, 
 def test_a_recorded_network_equals_the_plain_one_with_gradients(nearest_levels):
     torch.backends.cudnn.allow_tf32 = False
     plain = Hourglass(3, 3, (4, 4, 4), (0, 2, 2), nearest_levels).cuda()
-    graph = recorded(deepcopy(plain), torch.rand(1, 3, 96, 96, device="cuda"))
+    graph = fast.cuda_graph.record(deepcopy(plain), torch.rand(1, 3, 96, 96, device="cuda"))
     for _ in range(2):  # another input each time, in the same memory
         z = torch.rand(1, 3, 96, 96, device="cuda")
         outputs = [net(z) for net in (plain, graph)]

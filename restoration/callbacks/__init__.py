@@ -1,13 +1,12 @@
 """Callbacks: they watch a run, measure it and write its files; none knows a loss.
 
 ``training_step`` returns a dictionary; each callback may add to it, and those after it see what was
-added. So their order is: smooth, measure, track, show, write, save.
+added. So their order is: smooth, measure, keep (with the rules, which may end the run), record,
+show, write, save. One that needs another before it says so at the start of the run.
 """
 
 from restoration.callbacks.checkpoint import AtomicCheckpointIO, LastCheckpoint
 from restoration.callbacks.curves import Curves
-from restoration.callbacks.histograms import LogHistograms
-from restoration.callbacks.images import LogImages
 from restoration.callbacks.keep import BestStep, KeepImage, LeastSURE
 from restoration.callbacks.progress import Progress
 from restoration.callbacks.quality import Quality
@@ -21,6 +20,7 @@ from restoration.callbacks.rules import (
     NearestReJPEG,
 )
 from restoration.callbacks.smoothing import OutputSmoothing
+from restoration.callbacks.tensorboard import LogHistograms, LogImages
 
 __all__ = [
     "AtomicCheckpointIO",

@@ -12,7 +12,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from restoration.errors import RestorationError
+from restoration.callbacks.order import callbacks_before, callbacks_of, directory_of, interval
+from restoration.callbacks.quality import Quality
+from restoration.callbacks.rules import BlindRule
+from restoration.errors import DivergenceError, RestorationError
 from restoration.run_folder import CURVES
 from restoration.support.files import write_atomically
 
@@ -27,20 +30,31 @@ class Curves(Callback):
     so that no step waits for them.
 
     Args:
-        every: steps between two rows.
-        flush_every: steps between two fetches.
+        every: Steps between two rows.
+        flush_every: Steps between two fetches.
     """
 
     def __init__(self, every: int = 10, flush_every: int = 100) -> None:
-        self.every = every
-        self.flush_every = flush_every
+        self.every = interval(every, "curves.every")
+        self.flush_every = interval(flush_every, "curves.flush_every")
         self.pending: list[tuple[int, dict[str, Tensor]]] = []
         self.rows: list[dict[str, float]] = []
         self.directory: Path | None = None
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """Find the run's directory; every rank must ask."""
-        self.directory = Path(trainer.log_dir or trainer.default_root_dir)
+        """Find the run's directory; every rank must ask.
+
+        Raises:
+            RestorationError: A callback that measures would add its numbers too late.
+        """
+        self.directory = directory_of(trainer)
+        before = callbacks_before(trainer, self)
+        for other in callbacks_of(trainer, Callback):
+            if isinstance(other, Quality | BlindRule) and other not in before:
+                raise RestorationError(
+                    f"Curves needs {type(other).__name__}, whose numbers it records, before it "
+                    "among the callbacks"
+                )
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
@@ -61,7 +75,7 @@ class Curves(Callback):
         """Fetch what waits, log it and write the file.
 
         Raises:
-            RestorationError: the loss is no longer a number.
+            RestorationError: The loss is no longer a number.
         """
         if not self.pending:
             return
@@ -71,7 +85,7 @@ class Curves(Callback):
             row = {name: next(values) for name in scalars}
             self.rows.append({"step": step, **row})
             if not math.isfinite(row.get("loss", 0.0)):
-                raise RestorationError(
+                raise DivergenceError(
                     f"the loss is {row['loss']} at step {step}; a smaller learning rate may help"
                 )
             if trainer.logger is not None:

@@ -9,6 +9,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from restoration.callbacks.order import interval
+from restoration.callbacks.smoothing import NeedsSmoothing
 from restoration.data import image_of
 from restoration.errors import RestorationError
 from restoration.metrics import psnr
@@ -17,12 +19,18 @@ from restoration.metrics import psnr
 class KeepImage(Callback):
     """Base: keep a copy of the image that was offered with the greatest value, and its step.
 
-    The comparison stays on the device: no step waits for it. It never stops a run and never chooses
-    its result; ``ResultWriter`` writes what it kept under ``name``.
+    The comparison stays on the device: no step waits for it. ``ResultWriter`` puts the step and the
+    scores into the result file and, where it is asked to, makes the image the run's result.
+
+    Attributes:
+        name: Key in the result file, and what ``--result.keep`` takes.
+        title: Name in tables; by default the name in words.
+        written: Whether the image is written beside the result.
     """
 
     name: str
-    written = True  # the image is written beside the result
+    title = ""
+    written = True
 
     def __init__(self) -> None:
         self.kept: dict[str, Tensor] = {}
@@ -61,18 +69,18 @@ class KeepImage(Callback):
         self.kept = dict(state_dict)
 
 
-class BestStep(KeepImage):
+class BestStep(NeedsSmoothing, KeepImage):
     """Keep the smoothed output of highest PSNR: an oracle, for reports; silent without truth.
 
     Args:
-        every: steps between two comparisons.
+        every: Steps between two comparisons.
     """
 
     name = "best"
 
     def __init__(self, every: int = 10) -> None:
         super().__init__()
-        self.every = every
+        self.every = interval(every, "best.every")
         self.truth: Tensor | None = None
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -94,12 +102,13 @@ class BestStep(KeepImage):
 
 
 class LeastSURE(KeepImage):
-    """Keep the raw output of least SURE, which needs no truth; silent where no loss names "sure".
+    """Keep the output of least SURE, which needs no truth; silent where no loss names "sure".
 
     The estimate of each step is that of the very output which is kept.
     """
 
     name = "least_sure"
+    title = "least SURE"
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
@@ -113,11 +122,11 @@ def check_rules(callbacks: Sequence[Callback], keep: str | None) -> None:
     """Check the rules of a run before it starts.
 
     Args:
-        callbacks: of the trainer.
-        keep: name of the rule whose output becomes the restored image, if any.
+        callbacks: Callbacks of the trainer.
+        keep: Name of the rule whose output becomes the restored image, if any.
 
     Raises:
-        RestorationError: a rule is given twice, or there is none of that name.
+        RestorationError: A rule is given twice, or there is none of that name.
     """
     # an oracle, which knows the truth, is none
     names = [c.name for c in callbacks if isinstance(c, KeepImage) and not isinstance(c, BestStep)]

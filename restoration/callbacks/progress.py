@@ -57,7 +57,7 @@ class Progress(ProgressBar):
         text = self.steps or "restoring"
         if self.loss is not None:
             text += f"  loss {self.loss.item():.3g}"
-        return text if self.psnr is None else f"{text}  PSNR {self.psnr.item():.2f} dB"
+        return text if self.psnr is None else f"{text}  smoothed PSNR {self.psnr.item():.2f} dB"
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Take the bar away."""

@@ -6,28 +6,30 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
+from restoration.callbacks.order import interval
+from restoration.callbacks.smoothing import NeedsSmoothing
 from restoration.data import image_of
 from restoration.metrics import ms_ssim, psnr
 
 
-class Quality(Callback):
-    """Measure the raw and the smoothed output against the truth; silent where there is none.
+class Quality(NeedsSmoothing):
+    """Measure the output and the smoothed output against the truth; silent where there is none.
 
     Adds to the outputs of the steps on which it measures: ``"psnr"``, ``"psnr_smoothed"``,
-    ``"ms_ssim"`` and ``"ms_ssim_smoothed"`` of the 8-bit images; and of the raw output as it is
+    ``"ms_ssim"`` and ``"ms_ssim_smoothed"`` of the 8-bit images; and of the output as it is
     ``"true_mse"`` = mean (x - x*)^2, which SURE estimates, and ``"nmse"`` = |x - x*|^2 / |x*|^2.
 
     Args:
-        every: steps between two PSNRs.
-        ms_ssim_every: steps between two MS-SSIMs, which cost about a training step each on a CPU.
+        every: Steps between two PSNRs.
+        ms_ssim_every: Steps between two MS-SSIMs, which cost about a training step each on a CPU.
     """
 
     def __init__(self, every: int = 10, ms_ssim_every: int = 200) -> None:
-        self.every = every
-        self.ms_ssim_every = ms_ssim_every
+        self.every = interval(every, "quality.every")
+        self.ms_ssim_every = interval(ms_ssim_every, "quality.ms_ssim_every")
         self.truth: Tensor | None = None
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:

@@ -6,18 +6,19 @@ import json
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from restoration.callbacks.keep import KeepImage, check_rules
+from restoration.callbacks.order import callbacks_of, directory_of
 from restoration.callbacks.rules import BlindRule
-from restoration.callbacks.smoothing import OutputSmoothing
+from restoration.callbacks.smoothing import NeedsSmoothing, OutputSmoothing
 from restoration.callbacks.table import show
 from restoration.data import SingleImage, image_of
-from restoration.errors import Interrupted
+from restoration.errors import DivergenceError, Interrupted
 from restoration.jpeg import pixels_of, to_pixels, to_png
 from restoration.jpeg.projection import SHRINK, project
 from restoration.metrics import scores
@@ -26,20 +27,19 @@ from restoration.support.figures import comparison
 from restoration.support.files import write_atomically
 from restoration.task import DeepImagePrior
 
-AnyCallback = TypeVar("AnyCallback", bound=Callback)
 
-
-class ResultWriter(Callback):
+class ResultWriter(NeedsSmoothing):
     """Write ``restored.png``, pictures for people and ``result.json``, last.
 
-    The restored image is the smoothed output, projected onto the file's quantisation cells: it
-    contradicts nothing that the file says. A directory with ``result.json`` is a finished run. A
-    run cut short by Ctrl-C leaves the image restored so far, and no result file.
+    The restored image is a smoothed output, the last one or that of a rule, projected onto the
+    file's quantisation cells: it contradicts nothing that the file says. A directory with
+    ``result.json`` is a finished run. A run cut short by Ctrl-C leaves the image restored so far,
+    and no result file.
 
     Args:
-        shrink: width of the cells in quantisation steps, 1 for whole ones; null writes the smoothed
+        shrink: Width of the cells in quantisation steps, 1 for whole ones; null writes the smoothed
             output as it is.
-        keep: name of the rule whose output becomes the restored image, "nearest_estimate", say;
+        keep: Name of the rule whose output becomes the restored image, "nearest_estimate", say;
             null takes the last one.
     """
 
@@ -47,7 +47,7 @@ class ResultWriter(Callback):
         self.shrink = shrink
         self.keep = keep
         self.directory: Path | None = None
-        self.raw: Tensor | None = None
+        self.output: Tensor | None = None
         self.smoothed: Tensor | None = None
         self.began: float | None = None
         self.earlier = 0.0  # seconds spent before the run was resumed
@@ -56,9 +56,10 @@ class ResultWriter(Callback):
         """Find the run's directory; every rank must ask.
 
         Raises:
-            RestorationError: there is no rule of the name given.
+            RestorationError: There is no rule of the name given.
         """
-        self.directory = Path(trainer.log_dir or trainer.default_root_dir)
+        super().setup(trainer, module, stage)
+        self.directory = directory_of(trainer)
         check_rules(callbacks_of(trainer, Callback), self.keep)
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -67,19 +68,21 @@ class ResultWriter(Callback):
         assert self.directory is not None
         if trainer.is_global_zero and trainer.global_step < trainer.max_steps:
             (self.directory / RESULT).unlink(missing_ok=True)
-            for left_by_a_kill in self.directory.glob(".*.tmp"):
-                left_by_a_kill.unlink()
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         """Hold on to the latest outputs; no copy."""
-        self.raw = outputs["image"]
+        self.output = outputs["image"]
         self.smoothed = outputs["smoothed"]
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Stop the clock, before the last checkpoint is written."""
+        self.earlier, self.began = self.seconds, None
 
     def on_fit_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Write everything, and show the table."""
-        if self.raw is None or not trainer.is_global_zero:
+        if self.output is None or not trainer.is_global_zero:
             return
         self.write_image(trainer, RESTORED, self.restored(trainer))
         for keeper in keepers(trainer):
@@ -96,9 +99,11 @@ class ResultWriter(Callback):
     def on_exception(
         self, trainer: Trainer, module: LightningModule, exception: BaseException
     ) -> None:
-        """Write what has been restored so far when the user stops the run."""
-        if isinstance(exception, Interrupted) and trainer.is_global_zero:
-            self.write_image(trainer, RESTORED, self.restored(trainer))
+        """Write what has been restored so far when the user stops the run or it diverges."""
+        if isinstance(exception, Interrupted | DivergenceError) and trainer.is_global_zero:
+            image = self.restored(trainer)
+            if image is not None and bool(image.isfinite().all()):
+                self.write_image(trainer, RESTORED, image)
 
     def restored(self, trainer: Trainer) -> Tensor | None:
         """Project the smoothed output, the last one or that of a rule, if it is to be."""
@@ -112,7 +117,13 @@ class ResultWriter(Callback):
         return project(image, file, self.shrink).clamp_(0, 1)
 
     def write_image(self, trainer: Trainer, name: str, image: Tensor | None) -> None:
-        """Write one image upright, with the JPEG's profile and EXIF."""
+        """Write one image upright, with the JPEG's profile and EXIF.
+
+        Raises:
+            DivergenceError: It holds what is no number.
+        """
+        if image is not None and not bool(image.isfinite().all()):
+            raise DivergenceError("the image is no longer finite; a smaller learning rate may help")
         if image is not None and self.directory is not None:
             upright = image_of(trainer).jpeg.upright(to_pixels(image))
             write_atomically(self.directory / name, to_png(upright))
@@ -125,7 +136,9 @@ class ResultWriter(Callback):
             "restored": self.restored(trainer),
             "original": data.truth,
         }
-        key = "smoothed" if self.shrink is None else "projected"
+        key = "projected"
+        if self.shrink is None:
+            key = self.keep if self.keep in result else "smoothed"
         panels = []
         for (caption, image), name in zip(images.items(), ("jpeg", key, ""), strict=True):
             score = result.get(name) or {}
@@ -147,9 +160,12 @@ class ResultWriter(Callback):
 
         kept: dict[str, Any] = {"best": None}
         for keeper in keepers(trainer):
-            kept[keeper.name] = {"step": keeper.step, **(measure(keeper.image) or {})}
+            row = {"title": keeper.title or keeper.name.replace("_", " "), "step": keeper.step}
+            kept[keeper.name] = row | (measure(keeper.image) or {})
             if isinstance(keeper, BlindRule) and keeper.reference is not None:
-                kept[keeper.name]["reference"] = measure(keeper.reference)
+                found = measure(keeper.reference)
+                found = found and {"title": keeper.reference_title, **found}
+                kept[keeper.name]["reference"] = found
         return {
             "image": str(data.image),
             "size": list(data.jpeg.pixels.shape[1::-1]),
@@ -169,7 +185,7 @@ class ResultWriter(Callback):
                 name: version(name) for name in ("restoration", "torch", "lightning", "pillow")
             },
             "jpeg": measure(data.batch.target),
-            "final": measure(self.raw),
+            "final": measure(self.output),
             "smoothed": measure(self.smoothed),
             "projected": None if self.shrink is None else measure(self.restored(trainer)),
             "shrink": self.shrink,
@@ -182,26 +198,19 @@ class ResultWriter(Callback):
         return self.earlier + (0 if self.began is None else time.monotonic() - self.began)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the time spent and the latest raw output, for the checkpoint."""
-        return {"seconds": self.seconds, "raw": self.raw, "smoothed": self.smoothed}
+        """Return the time spent and the latest outputs, for the checkpoint."""
+        return {"seconds": self.seconds, "raw": self.output, "smoothed": self.smoothed}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take them from a checkpoint: a finished run that is resumed writes its files again."""
         self.earlier = state_dict["seconds"]
-        self.raw = state_dict["raw"]
+        self.output = state_dict["raw"]
         self.smoothed = state_dict["smoothed"]
 
 
 def keepers(trainer: Trainer) -> list[KeepImage]:
     """Return the callbacks that have kept an image."""
     return [c for c in callbacks_of(trainer, KeepImage) if c.step is not None]
-
-
-def callbacks_of(trainer: Trainer, kind: type[AnyCallback]) -> list[AnyCallback]:
-    """Return the trainer's callbacks of one kind."""
-    # set by one of Lightning's connectors, where a type checker does not see it
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    return [c for c in callbacks if isinstance(c, kind)]
 
 
 def describe(module: nn.Module) -> str:

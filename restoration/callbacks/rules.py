@@ -12,6 +12,8 @@ from torch import Tensor
 
 from restoration.batch import Batch
 from restoration.callbacks.keep import KeepImage
+from restoration.callbacks.order import interval
+from restoration.callbacks.smoothing import NeedsSmoothing
 from restoration.data import image_of
 from restoration.errors import RestorationError
 from restoration.estimate.passes import first_estimate
@@ -23,28 +25,33 @@ from restoration.jpeg.operator import BLOCK
 CHECK_EVERY = 50  # steps between two looks at the patience: each waits for the device
 
 
-class BlindRule(KeepImage, ABC):
+class BlindRule(NeedsSmoothing, KeepImage, ABC):
     """Keep the smoothed output at which a criterion that knows no truth is least.
 
-    Subclasses name themselves and implement ``criterion``; its value appears among the outputs of
-    the step under that name.
+    Subclasses name themselves, see ``KeepImage``, and implement ``criterion``; its value appears
+    among the outputs of the step under that name.
 
     Args:
-        every: steps between two looks at the criterion.
-        begin: step before which nothing is kept: the first outputs are grey, and all criteria are
+        every: Steps between two looks at the criterion.
+        begin: Step before which nothing is kept: the first outputs are grey, and all criteria are
             blind to that.
-        patience: end the run when the criterion has not fallen for so many steps; null never ends
-            it.
+        patience: Number of steps after which the run ends if the criterion has not fallen; null
+            never ends it.
+
+    Attributes:
+        reference: Image that outputs are compared with, if there is one.
+        reference_title: Its name in tables of methods.
     """
 
     written = False
-    reference: Tensor | None = None  # what outputs are compared with, if it is an image
+    reference: Tensor | None = None
+    reference_title = ""
 
     def __init__(self, every: int = 10, begin: int = 100, patience: int | None = None) -> None:
         super().__init__()
         if patience is not None and patience < every:
             raise RestorationError(f"a patience must be at least {every} steps, not {patience}")
-        self.every = every
+        self.every = interval(every, "every")
         self.begin = begin
         self.patience = patience
 
@@ -57,6 +64,7 @@ class BlindRule(KeepImage, ABC):
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Prepare the criterion, also where a finished run only writes its result again."""
+        super().setup(trainer, module, stage)
         data = image_of(trainer)
         self.prepare(data.jpeg, data.batch)
 
@@ -97,7 +105,8 @@ class NearestEstimate(BlindRule):
     d = mean (a - e)^2, e from ``first_estimate``, which lies nearer to the original than the JPEG.
     """
 
-    name = "nearest_estimate"
+    name, title = "nearest_estimate", "nearest estimate"
+    reference_title = "restoration without a network, 2 passes"
 
     def prepare(self, jpeg: CompressedImage, batch: Batch) -> None:
         """Make the reference."""
@@ -116,7 +125,8 @@ class NearestEstimate(BlindRule):
 class NearestReJPEG(NearestEstimate):
     """Keep the output nearest to the mean of re-compressed shifts of the JPEG."""
 
-    name = "nearest_rejpeg"
+    name, title = "nearest_rejpeg", "nearest re-JPEG"
+    reference_title = "re-JPEG"
 
     def make(self, jpeg: CompressedImage) -> Tensor:
         """Return the reference, (1, C, H, W) in [0, 1]."""
@@ -166,18 +176,19 @@ class BlockContrast(BlindRule):
 class MovingVariance(BlindRule):
     """Keep the output at which the outputs fluctuate least (ES-EMV).
 
-    m' = m + w (x - m), v' = (1 - w) (v + w mean (x - m)^2), of the raw outputs x at every step.
+    m' = m + w (x - m), v' = (1 - w) (v + w mean (x - m)^2), of the outputs x at every step.
 
     Args:
-        every: see ``BlindRule``, as the following.
-        begin: step before which nothing is kept.
-        patience: steps after which the run ends; 1000 in the reference.
-        weight: w.
+        every: Steps between two looks at the criterion.
+        begin: Step before which nothing is kept.
+        patience: Number of steps after which the run ends, see ``BlindRule``; 1000 in the
+            reference.
+        weight: Weight w of the newest output.
 
     Reference: Wang, Li, Zhuang, Chen, Liang, Sun, Early stopping for deep image prior, TMLR 2023.
     """
 
-    name = "moving_variance"
+    name, title = "moving_variance", "least variance"
 
     def __init__(
         self, every: int = 10, begin: int = 100, patience: int | None = None, weight: float = 0.1
@@ -190,7 +201,7 @@ class MovingVariance(BlindRule):
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Batch, index: int
     ) -> None:
-        """Take in every raw output."""
+        """Take in every output."""
         image = outputs["image"].float()
         if not self.moments:
             self.moments = {"mean": image.clone(), "variance": image.new_zeros(())}

@@ -1,4 +1,4 @@
-"""The exponential moving average of the outputs, which is the result of a run."""
+"""The exponential moving average of the outputs, of which results are made."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from restoration.callbacks.order import callbacks_before
 from restoration.errors import RestorationError
 
 
@@ -18,7 +19,7 @@ class OutputSmoothing(Callback):
     the next step changes in place; clone it to keep it.
 
     Args:
-        decay: d in [0, 1); 0.99 in the reference code of the deep image prior.
+        decay: Weight d of the past, in [0, 1); 0.99 in the reference code of the deep image prior.
     """
 
     def __init__(self, decay: float = 0.99) -> None:
@@ -51,3 +52,18 @@ class OutputSmoothing(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the average from a checkpoint."""
         self.average = state_dict["average"]
+
+
+class NeedsSmoothing(Callback):
+    """Base of the callbacks that use the smoothed output."""
+
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        """Check that there will be one.
+
+        Raises:
+            RestorationError: No ``OutputSmoothing`` runs before this callback.
+        """
+        if not any(isinstance(c, OutputSmoothing) for c in callbacks_before(trainer, self)):
+            raise RestorationError(
+                f"{type(self).__name__} needs OutputSmoothing before it among the callbacks"
+            )

@@ -9,31 +9,25 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-ROWS = {  # of the final table, and the keys of the result file
-    "JPEG": "jpeg",
-    "raw": "final",
-    "smoothed": "smoothed",
-    "projected": "projected",
-    "least SURE (step {step})": "least_sure",
-    "nearest estimate (step {step})": "nearest_estimate",
-    "nearest re-JPEG (step {step})": "nearest_rejpeg",
-    "discrepancy (step {step})": "discrepancy",
-    "block contrast (step {step})": "block_contrast",
-    "least variance (step {step})": "moving_variance",
-    "best (step {step}, oracle)": "best",
-}
+from restoration.callbacks.keep import BestStep
+
+# What every run has, and its keys in the result file; what callbacks have kept follows
+ROWS = {"JPEG": "jpeg", "output": "final", "smoothed": "smoothed", "projected": "projected"}
 
 
 def show(result: dict[str, Any], image: Path) -> None:
     """Print the final table on stdout, and where the restored image lies."""
+    rows = {name: result[key] or {} for name, key in ROWS.items()}
+    kept = {k: v for k, v in result.items() if isinstance(v, dict) and "title" in v}
+    for key in sorted(kept, key=lambda key: key == BestStep.name):  # the oracle last
+        oracle = ", oracle" if key == BestStep.name else ""
+        rows[f"{kept[key]['title']} (step {kept[key]['step']}{oracle})"] = kept[key]
     console = Console()
     title = f"{escape(Path(result['image']).name)}, {result['steps']} steps"
     table = Table("", "PSNR / dB", "MS-SSIM", title=title)
-    for name, key in ROWS.items():
-        row = result.get(key)
-        if row is not None and "psnr" in row:
-            label = name.format(step=row.get("step"))
-            table.add_row(label, number(row["psnr"], ".2f"), number(row["ms_ssim"], ".4f"))
+    for name, row in rows.items():
+        if "psnr" in row:
+            table.add_row(escape(name), number(row["psnr"], ".2f"), number(row["ms_ssim"], ".4f"))
     if table.row_count:
         console.print(table)
     console.print(f"restored image: {image}", soft_wrap=True, highlight=False, markup=False)

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +41,7 @@ def pixel_hash(content: bytes, name: str) -> str:
     """Hash the pixels of a Kodak image.
 
     Raises:
-        RestorationError: it is no image, or not one of 768 x 512 RGB pixels.
+        RestorationError: It is no image, or not one of 768 x 512 RGB pixels.
     """
     try:
         with Image.open(io.BytesIO(content)) as image:
@@ -52,18 +53,24 @@ def pixel_hash(content: bytes, name: str) -> str:
     return hashlib.sha256(pixels.tobytes()).hexdigest()
 
 
+class UnreachableError(RestorationError):
+    """A page that cannot be reached: the next file of it will not come either."""
+
+
 def download(url: str) -> bytes:
     """Fetch a file.
 
     Raises:
-        RestorationError: it cannot be had.
+        RestorationError: It cannot be had (``UnreachableError``: nor anything else from there).
     """
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
             content: bytes = answer.read()
             return content
-    except (OSError, ValueError) as error:
+    except urllib.error.HTTPError as error:
         raise RestorationError(f"cannot fetch {url}: {error}") from error
+    except (OSError, ValueError) as error:
+        raise UnreachableError(f"cannot fetch {url}: {error}; is there a network?") from error
 
 
 def fetch(name: str, folder: Path, page: str, first_seen: dict[str, str]) -> str:
@@ -71,12 +78,12 @@ def fetch(name: str, folder: Path, page: str, first_seen: dict[str, str]) -> str
 
     Args:
         name: "kodim01" to "kodim24".
-        folder: where it is to lie.
-        page: address of the folder with the images.
-        first_seen: hashes from earlier downloads; the hash of an unknown image is added.
+        folder: Where it is to lie.
+        page: Address of the folder with the images.
+        first_seen: Hashes from earlier downloads; the hash of an unknown image is added.
 
     Raises:
-        RestorationError: the image cannot be had, or its pixels are others.
+        RestorationError: The image cannot be had, or its pixels are others.
     """
     path = folder / f"{name}.png"
     there = path.exists()
@@ -101,8 +108,8 @@ def parser() -> Parser:
         "Fetch the 24 Kodak images (15 MB), which the paper uses; verify the pixels of eight, and "
         "that the others stay as they first came.",
     )
-    p.add_argument("folder", type=Path, help="where they are to lie: the --data-root of a sweep")
-    p.add_argument("--page", default=PAGE, help=f"folder with the images (default: {PAGE})")
+    p.add_argument("folder", type=Path, help="Folder for the images: the --data-root of a sweep.")
+    p.add_argument("--page", default=PAGE, help=f"Where they are fetched from (default: {PAGE}).")
     return p
 
 
@@ -110,10 +117,11 @@ def main(arguments: Sequence[str]) -> int:
     """Run ``restoration kodak``; return 0 all there, 1 some missing.
 
     Raises:
-        RestorationError: the folder cannot be written.
-        SystemExit: wrong usage (2), or help was asked for (0).
+        RestorationError: The folder cannot be written.
+        SystemExit: Wrong usage (2), or help was asked for (0).
     """
     options = parser().parse_args(arguments)
+    new = not options.folder.exists()
     try:
         options.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -124,6 +132,10 @@ def main(arguments: Sequence[str]) -> int:
     for name in NAMES:
         try:
             print(f"{name}: {fetch(name, options.folder, options.page, first_seen)}", flush=True)
+        except UnreachableError:
+            if new and not any(options.folder.iterdir()):
+                options.folder.rmdir()
+            raise
         except RestorationError as error:
             print(f"restoration kodak: error: {error}", file=sys.stderr)
             failed += 1

@@ -21,8 +21,8 @@ def parser() -> Parser:
         "restoration report",
         "Make tables and figures from the runs of a sweep: report.html, report.md, CSV, PNG, SVG.",
     )
-    p.add_argument("runs", type=Path, help="folder that a sweep wrote")
-    p.add_argument("-o", "--output", type=Path, required=True, help="folder of the report")
+    p.add_argument("runs", type=Path, help="Folder that a sweep wrote.")
+    p.add_argument("-o", "--output", type=Path, required=True, help="Folder of the report.")
     return p
 
 
@@ -30,9 +30,9 @@ def report(records: Sequence[Record], missing: Sequence[str], others: Sequence[R
     """Build the report.
 
     Args:
-        records: finished runs.
-        missing: a line for each run that was begun and is not.
-        others: runs that are left out, since their settings are others.
+        records: Finished runs.
+        missing: A line for each run that was begun and is not.
+        others: Runs that are left out, since their settings are others.
     """
     cells = cells_of(records)
     best = better_weights(cells)
@@ -50,9 +50,10 @@ def report(records: Sequence[Record], missing: Sequence[str], others: Sequence[R
     document.add(
         "Tables 1 and 2: the paper's protocol",
         "Every image at the average best epoch of its configuration, which takes the truth (an "
-        "oracle), and the better lambda of each cell. Smoothed outputs where the loss has MSE, raw "
-        "ones with SURE. The paper's values are means over 24 whole Kodak images: other images, "
-        "crops or fewer steps are another experiment, and only differences between cells compare.",
+        "oracle), and the better lambda of each cell. Smoothed outputs where the loss has MSE, "
+        "the outputs themselves with SURE. The paper's values are means over 24 whole Kodak "
+        "images: other images, crops or fewer steps are another experiment, and only differences "
+        "between cells compare.",
     )
     readings = {c.reading for c in cells}
     for reading in sorted(readings, key=str):
@@ -123,8 +124,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run ``restoration report``; return 0.
 
     Raises:
-        RestorationError: there are no runs, or the report cannot be written.
-        SystemExit: wrong usage (2), or help was asked for (0).
+        RestorationError: There are no runs, or the report cannot be written.
+        SystemExit: Wrong usage (2), or help was asked for (0).
     """
     options = parser().parse_args(arguments)
     records, missing = read_records(options.runs)

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import glob
 import json
-import os
 import sys
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +13,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from restoration.commands.restore_plan import (
+    check_places,
+    check_writable,
+    find_inputs,
+    plan,
+)
 from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.presets import PRESETS
-from restoration.support.usage import Parser
+from restoration.support.usage import Parser, seed
 
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
-OTHER_IMAGES = (*SUFFIXES, ".webp", ".tif", ".tiff", ".bmp")  # that a result is not written as
-MADE = ".restored.png"
 METRICS = ("PSNR", "after", "MS-SSIM", "after")  # columns, in pairs: the JPEG, the result
 
 
@@ -31,17 +30,19 @@ def parser() -> Parser:
     """Describe the command's options."""
     p = Parser(
         prog="restoration restore",
-        description="Make badly compressed JPEGs better. Each photo.jpg becomes photo.restored.png "
-        "with its colour profile and EXIF.",
+        description="Make badly compressed JPEGs better, and pictures that once were JPEGs. Each "
+        "photo.jpg becomes photo.restored.png with its colour profile and EXIF.",
     )
-    p.add_argument("inputs", nargs="+", metavar="INPUT", help="JPEG files, folders or patterns")
+    p.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="pictures, folders of JPEGs or patterns"
+    )
     p.add_argument(
         "-o", "--output", type=Path, help="PNG file for one input, or folder (default: beside it)"
     )
     p.add_argument(
         "--preset",
         choices=list(PRESETS),
-        help="fast: seconds; balanced: minutes; best: up to 20 minutes for 768 x 512 on two cores "
+        help="fast: 7 seconds; balanced: 3 minutes; best: 9 minutes for 768 x 512 on two cores "
         "(default: balanced; with --network fast)",
     )
     p.add_argument(
@@ -50,88 +51,29 @@ def parser() -> Parser:
         metavar="LIBRARY.ckpt",
         help="what restoration learn made; with balanced it goes on learning on each file",
     )
-    p.add_argument("--seed", type=int, default=0, help="of all randomness")
+    p.add_argument("--seed", type=seed, default=0, help="Seed of all randomness.")
     p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     p.add_argument("--truth", type=Path, help="the original of one input, for measuring only")
     p.add_argument(
         "--tile", type=int, help="side of the tiles of large images, 0 for none (default: 1024)"
     )
+    p.add_argument(
+        "--max-pixels", type=int, default=200_000_000, help="Pixels of the largest image taken."
+    )
+    p.add_argument("--strict", action="store_true", help="Refuse pictures that are damaged.")
+    p.add_argument(
+        "--history",
+        choices=["auto", "none"],
+        default="auto",
+        help="auto: undo earlier JPEG compressions that show in the pixels; none: only the file's",
+    )
+    p.add_argument(
+        "--quality", type=int, help="restore as if saved as a JPEG of this quality, 1 to 100"
+    )
     p.add_argument("--compare", type=Path, metavar="SHEET.png", help="write before and after")
     p.add_argument("--json", action="store_true", help="print the reports as JSON")
     p.add_argument("--overwrite", action="store_true", help="replace existing outputs")
     return p
-
-
-@dataclass(frozen=True)
-class Job:
-    """One file to restore.
-
-    Attributes:
-        source: the JPEG.
-        target: the PNG to write.
-        named: whether the user named this very file, rather than a folder or pattern.
-    """
-
-    source: Path
-    target: Path
-    named: bool
-
-
-def find_inputs(inputs: Sequence[str]) -> list[tuple[Path, bool]]:
-    """Resolve files, folders and patterns; whether each file was named by itself.
-
-    Raises:
-        UsageError: a folder or pattern holds no JPEG, or cannot be looked into.
-    """
-    found: dict[str, tuple[Path, bool]] = {}  # by absolute path, so that no file is done twice
-    for text in inputs:
-        path = Path(text)
-        try:
-            if path.is_dir():
-                files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
-            elif not path.exists() and glob.has_magic(text):
-                some = map(Path, glob.glob(text, recursive=True))
-                files = sorted(p for p in some if p.is_file())
-            else:
-                found[os.path.abspath(path)] = path, True
-                continue
-        except OSError as error:
-            raise UsageError(f"cannot look into {text}: {error.strerror}") from error
-        if not files:
-            raise UsageError(f"no JPEG files ({', '.join(SUFFIXES)}) in {text}")
-        for file in files:
-            found.setdefault(os.path.abspath(file), (file, False))
-    return list(found.values())
-
-
-def plan(inputs: Sequence[tuple[Path, bool]], output: Path | None) -> list[Job]:
-    """Name the output of each input: beside it, in the folder ``output``, or ``output`` itself.
-
-    Raises:
-        UsageError: two inputs would be written to one file.
-    """
-    if output is not None and output.suffix.lower() == ".png" and not output.is_dir():
-        if len(inputs) > 1:
-            raise UsageError(f"{output} cannot hold {len(inputs)} images; name a folder")
-        return [Job(inputs[0][0], output, named=True)]
-    if output is not None and output.suffix.lower() in OTHER_IMAGES and not output.is_dir():
-        raise UsageError(f"{output}: results are PNG files; end the name in .png")
-    places = [
-        (source, named, (source.parent if output is None else output) / source.stem)
-        for source, named in inputs
-    ]
-    stems = Counter(place for *_, place in places)  # photo.jpg and photo.jpeg keep their suffixes
-    jobs: dict[Path, Job] = {}
-    for source, named, place in places:
-        name = place.name if stems[place] == 1 else source.name
-        target = place.with_name(name + MADE)
-        if target in jobs:
-            raise UsageError(
-                f"{jobs[target].source} and {source} would both become {target}; give them one by "
-                "one, with folders of their own"
-            )
-        jobs[target] = Job(source, target, named)
-    return list(jobs.values())
 
 
 def run(options: argparse.Namespace) -> int:
@@ -143,6 +85,7 @@ def run(options: argparse.Namespace) -> int:
         Interrupted: the user stopped it.
     """
     jobs = plan(find_inputs(options.inputs), options.output)
+    check_places(jobs, options.truth, options.compare)
     for option in ("truth", "compare"):
         if getattr(options, option) is not None and len(jobs) > 1:
             raise UsageError(f"--{option} goes with one input, not with {len(jobs)}")
@@ -173,27 +116,18 @@ def run(options: argparse.Namespace) -> int:
             raise Interrupted(f"stopped; {done} of {len(jobs)} files are done") from stop
         else:
             reports.append({"input": str(job.source), "output": str(job.target), **report})
+            if report["damage"]:
+                print(
+                    f"{job.source}: the picture is {report['damage']}; "
+                    "restored as far as it is whole",
+                    file=sys.stderr,
+                )
             done += 1
     if options.json:
         print(json.dumps(reports, indent=2))
     elif done:
         show(reports)
     return 1 if failed else 0
-
-
-def check_writable(path: Path | None, overwrite: bool) -> None:
-    """Refuse a file that would be replaced untold, or that has no folder to lie in.
-
-    Raises:
-        RestorationError: it exists, or its folder is missing or not writable.
-    """
-    if path is None:
-        return
-    if path.exists() and not overwrite:
-        raise RestorationError(f"{path} exists; give --overwrite to replace it")
-    if not os.access(path.parent, os.W_OK):
-        reason = "not writable" if path.parent.is_dir() else "not a folder"
-        raise RestorationError(f"cannot write {path}: {path.parent} is {reason}")
 
 
 def show(reports: Sequence[dict[str, Any]]) -> None:
@@ -203,13 +137,18 @@ def show(reports: Sequence[dict[str, Any]]) -> None:
     table = Table(
         Column("file", overflow="fold"),
         "size",
-        "quality",
+        Column("quality", overflow="fold"),
         "seconds",
         *METRICS[: len(METRICS) * measured],
     )
     for r in finished:
         width, height = r["size"]
-        cells = [escape(r["output"]), f"{width}x{height}", f"{r['quality']}", f"{r['seconds']:.1f}"]
+        cells = [
+            escape(r["output"]),
+            f"{width}x{height}",
+            r["history"] or f"{r['quality']}",
+            f"{r['seconds']:.1f}",
+        ]
         for name, form in (("psnr", ".2f"), ("ms_ssim", ".4f")) if measured else ():
             values = (r[image][name] for image in ("jpeg", "restored"))
             cells += ["-" if v is None else format(v, form) for v in values]
@@ -217,8 +156,8 @@ def show(reports: Sequence[dict[str, Any]]) -> None:
     Console().print(table)
 
 
-def restore(arguments: Sequence[str]) -> int:
-    """Run ``restoration restore`` with the given arguments; return the exit code.
+def main(arguments: Sequence[str]) -> int:
+    """Run ``restoration restore``; return 0 all done, 1 some failed.
 
     Raises:
         RestorationError: nothing can be written, or (``UsageError``) the options contradict.

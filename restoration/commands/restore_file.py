@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from restoration.jpeg import pixels_of, read_jpeg, read_lossless, to_png
-from restoration.pipeline import Restored, restore
+from restoration.jpeg import (
+    CompressedImage,
+    pixels_of,
+    read_picture,
+    read_truth,
+    to_png,
+    to_tensor,
+)
+from restoration.public import Settings, restore_read
 from restoration.support.figures import comparison
 from restoration.support.files import write_atomically
 from restoration.support.progress import Display
@@ -22,30 +30,27 @@ def restore_file(
     Raises:
         RestorationError: the file cannot be used or its output not be written.
     """
+    began = time.monotonic()
+    picture = read_picture(source, options.max_pixels, options.strict)
+    truth = None if options.truth is None else read_truth(options.truth, picture)
+    clean = None if truth is None else to_tensor(truth)
+    settings = Settings(
+        options.preset,
+        options.seed,
+        options.device,
+        options.tile,
+        options.history,
+        options.quality,
+        options.network,
+    )
     with Display(lambda: count + source.name) as display:
-        result = restore(
-            source,
-            options.preset,
-            options.seed,
-            options.device,
-            options.truth,
-            options.tile,
-            display.advance,
-            options.network,
-        )
-    write_atomically(target, to_png(result.image))
+        image, report = restore_read(picture, source, settings, clean, display.advance, began)
+    write_atomically(target, to_png(image))
     if options.compare is not None:
-        write_atomically(options.compare, sheet(source, result, options.truth))
-    return asdict(result.report)
-
-
-def sheet(source: Path, result: Restored, truth: Path | None) -> bytes:
-    """Draw the JPEG, the restored image and, if known, the original beside each other, as a PNG."""
-    jpeg = read_jpeg(source)
-    panels = [
-        ("JPEG", pixels_of(jpeg.upright(jpeg.pixels))),
-        ("restored", pixels_of(result.image)),
-    ]
-    if truth is not None:
-        panels.append(("original", read_lossless(truth)))
-    return comparison(panels)
+        before = "JPEG" if isinstance(picture, CompressedImage) else "picture"
+        panels = {before: picture.upright(picture.pixels), "restored": image}
+        if truth is not None:
+            panels["original"] = picture.upright(truth)
+        sheet = comparison([(caption, pixels_of(panel)) for caption, panel in panels.items()])
+        write_atomically(options.compare, sheet)
+    return asdict(report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from restoration.errors import Interrupted, UsageError
+from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.experiments.grid import Run, read_grid, runs_of
 from restoration.experiments.sweep import Engine, sweep
 from restoration.support.progress import readable
@@ -27,19 +28,21 @@ def parser() -> Parser:
         "Run a grid of images, qualities, networks and losses. Finished runs are skipped, killed "
         "ones go on from their last checkpoint: give the same command again.",
     )
-    p.add_argument("grid", metavar="GRID.yaml", help="configs/sweep/smoke.yaml, say")
-    p.add_argument("--data-root", type=Path, default=Path(), help="where the images lie")
-    p.add_argument("--output", type=Path, required=True, help="folder of the runs")
-    p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the grid")
-    p.add_argument("--engine", choices=ENGINES, default="local")
-    p.add_argument("--workers", type=int, help="runs at a time (default: one per GPU or core)")
-    p.add_argument("--retries", type=int, default=1, help="further attempts at failed runs")
-    p.add_argument("--shard", default="1/1", help="3/16: the third of sixteen parts of the grid")
-    p.add_argument("--dry-run", action="store_true", help="list the runs and estimate the time")
+    p.add_argument("grid", metavar="GRID.yaml", help="configs/sweep/smoke.yaml, say.")
+    p.add_argument("--data-root", type=Path, default=Path(), help="Folder of the images.")
+    p.add_argument("--output", type=Path, required=True, help="Folder of the runs.")
+    p.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="Key of the grid."
+    )
+    p.add_argument("--engine", choices=ENGINES, default="local", help="What does the runs.")
+    p.add_argument("--workers", type=int, help="Runs at a time (default: one per GPU or core).")
+    p.add_argument("--retries", type=int, default=1, help="Further attempts at failed runs.")
+    p.add_argument("--shard", default="1/1", help="3/16: the third of sixteen parts of the grid.")
+    p.add_argument("--dry-run", action="store_true", help="List the runs and estimate the time.")
     ray = p.add_argument_group("engine ray")
-    ray.add_argument("--address", help="of a running cluster, or auto (default: start one here)")
-    ray.add_argument("--cpus-per-run", type=int, default=1)
-    ray.add_argument("--gpus-per-run", type=float, default=0.0, help="0.25: four runs share a GPU")
+    ray.add_argument("--address", help="Running cluster, or auto (default: start one here).")
+    ray.add_argument("--cpus-per-run", type=int, default=1, help="Cores of a run.")
+    ray.add_argument("--gpus-per-run", type=float, default=0.0, help="0.25: four runs share a GPU.")
     return p
 
 
@@ -47,7 +50,7 @@ def shard_of(runs: Sequence[Run], shard: str) -> list[Run]:
     """Take every n-th run: "3/16" is the third of sixteen parts.
 
     Raises:
-        UsageError: it is not that.
+        UsageError: It is not that.
     """
     part, _, parts = shard.partition("/")
     if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
@@ -99,9 +102,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run ``restoration sweep``; return 0 all done, 1 some failed.
 
     Raises:
-        RestorationError: the grid cannot be run (``UsageError``: the options are wrong).
-        Interrupted: the user stopped it.
-        SystemExit: wrong usage (2), or help was asked for (0).
+        RestorationError: The grid cannot be run (``UsageError``: the options are wrong).
+        Interrupted: The user stopped it.
+        SystemExit: Wrong usage (2), or help was asked for (0).
     """
     options = parser().parse_args(arguments)
     if options.workers is not None and options.workers < 1:
@@ -111,6 +114,12 @@ def main(arguments: Sequence[str]) -> int:
     if options.dry_run:
         show(runs, options)
         return 0
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RestorationError(f"cannot write to {options.output}: {error.strerror}") from error
+    if not os.access(options.output, os.W_OK):
+        raise RestorationError(f"cannot write to {options.output}: it is not writable")
     try:
         failed = sweep(runs, engine_of(options), options.retries)
     except KeyboardInterrupt as stop:

@@ -7,7 +7,6 @@ import glob
 import hashlib
 import itertools
 import json
-import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from restoration.errors import RestorationError
-from restoration.run_folder import RESULT
+from restoration.run_folder import is_finished
 from restoration.support.files import find, safe_name
+from restoration.support.usage import plain
 
 Config = dict[str, Any]
-
-TYPE = re.compile(r"<class '(\w+)'>")  # as jsonargparse names what it expects
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,8 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the result is there; it is written last."""
-        return (self.folder / RESULT).exists()
+        """Whether a result is there that can be read; it is written last."""
+        return is_finished(self.folder)
 
 
 def read_grid(path: str, settings: list[str]) -> Grid:
@@ -123,8 +121,7 @@ def checked(content: Config, path: str) -> Grid:
     try:
         grid: Grid = Grid(**parser.instantiate(parser.parse_object(content)))
     except (ArgumentError, TypeError, ValueError, RecursionError) as error:
-        message = TYPE.sub(r"\1", " ".join(str(error).split()).removeprefix("Parser key "))
-        raise RestorationError(f"{path}: {message}") from error
+        raise RestorationError(f"{path}: {plain(str(error), ())}") from error
     return grid
 
 

@@ -30,7 +30,7 @@ class Cell:
         epoch: mean over the runs of the step with the highest PSNR.
         psnr: per image and seed, at that step, dB.
         ms_ssim: likewise, at the nearest step at which it was measured; NaN for small images.
-        raw: PSNR of the unsmoothed output at that step, dB.
+        unsmoothed: PSNR of the output itself at that step, dB.
     """
 
     configuration: Configuration
@@ -38,7 +38,7 @@ class Cell:
     epoch: float
     psnr: Values
     ms_ssim: Values
-    raw: Values
+    unsmoothed: Values
 
     @property
     def mean_psnr(self) -> float:
@@ -52,7 +52,7 @@ class Cell:
 
 
 def reported(loss: str) -> str:
-    """Name the output that the paper reports: smoothed for losses with MSE, raw with SURE."""
+    """Name the output that the paper reports: smoothed for losses with MSE, not with SURE."""
     return "" if "sure" in loss else "_smoothed"
 
 
@@ -97,7 +97,7 @@ def cell_of(configuration: Configuration, records: Sequence[Record]) -> Cell:
         epoch,
         psnr=values("psnr" + suffix),
         ms_ssim=values("ms_ssim" + suffix),
-        raw=values("psnr"),
+        unsmoothed=values("psnr"),
     )
 
 
@@ -142,7 +142,7 @@ def mean_size(sums: Sums, counts: Sums) -> NDArray[np.float64]:
     return np.asarray(sizes.sum(-1) / known.sum(-1))
 
 
-def estimate(
+def mean_difference(
     cells: Sequence[Values],
     statistic: Callable[[Sums, Sums], NDArray[np.float64]] = pooled,
     draws: int = 10_000,

@@ -11,24 +11,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from jsonargparse import ArgumentError, ArgumentParser
 from numpy.typing import NDArray
 
 from restoration.errors import RestorationError
-from restoration.run_folder import CURVES, FAILED, LABELS, RESULT
+from restoration.run_folder import CURVES, FAILED, LABELS, RESULT, read_result
 
-Curves = dict[str, NDArray[np.float64]]
+Columns = dict[str, NDArray[np.float64]]
+NO_RULES = ("best", "least_sure")  # what else a run keeps: an oracle's image, and one loss's own
 
 
 class Configuration(NamedTuple):
     """What is equal among the runs that one cell of a table averages.
 
     Attributes:
-        quality: of the JPEG.
-        network: name of its YAML.
-        skips: whether skip connections are on.
-        loss: name of its YAML.
-        weight: lambda, None for a plain loss.
-        reading: of the combined losses, None for the default.
+        quality: Quality of the JPEG.
+        network: Name of its YAML.
+        skips: Whether skip connections are on.
+        loss: Name of its YAML.
+        weight: Weight lambda, None for a plain loss.
+        reading: Reading of the combined losses, None for the default.
     """
 
     quality: int
@@ -39,18 +41,22 @@ class Configuration(NamedTuple):
     reading: str | None
 
 
+CONFIGURATION = ArgumentParser(exit_on_error=False)
+CONFIGURATION.add_class_arguments(Configuration)
+
+
 @dataclass(frozen=True)
 class Record:
     """One finished run.
 
     Attributes:
-        image: name of the image.
-        seed: of all randomness.
-        configuration: what tables tell apart.
-        settings: digest of all else, which the sweep lays under and over its runs; "" in old files.
-        result: content of ``result.json``.
-        curves: columns of ``curves.csv``; NaN where nothing was measured.
-        folder: of the run.
+        image: Name of the image.
+        seed: Seed of all randomness.
+        configuration: What tables tell apart.
+        settings: Digest of all else, which the sweep lays under and over its runs; "" in old files.
+        result: Content of ``result.json``.
+        curves: Columns of ``curves.csv``; NaN where nothing was measured.
+        folder: Folder of the run.
     """
 
     image: str
@@ -58,54 +64,91 @@ class Record:
     configuration: Configuration
     settings: str
     result: dict[str, Any]
-    curves: Curves
+    curves: Columns
     folder: Path
 
+    @property
+    def rules(self) -> dict[str, dict[str, Any]]:
+        """What the blind rules have kept: step, title and scores by the rule's name."""
+        kept = {k: v for k, v in self.result.items() if isinstance(v, dict) and "step" in v}
+        return {k: v for k, v in kept.items() if k not in NO_RULES}
 
-def read_curves(path: Path) -> Curves:
-    """Read ``curves.csv``."""
+
+def read_curves(path: Path) -> Columns:
+    """Read ``curves.csv``.
+
+    Raises:
+        ValueError: It is cut, or has no steps.
+    """
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     if not rows:
         return {}
+    if "step" not in rows[0] or any(None in row or None in row.values() for row in rows):
+        raise ValueError(f"{path.name} is cut or has no steps")
     return {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
 
 
 def reason(failed: Path) -> str:
     """Tell why a run has no result."""
-    return str(json.loads(failed.read_text())["error"]) if failed.exists() else "unfinished"
+    try:
+        return str(json.loads(failed.read_bytes())["error"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "unfinished"
+
+
+def read_record(folder: Path) -> Record | None:
+    """Read one finished run; None if it measured nothing.
+
+    Raises:
+        RestorationError: It is unfinished or damaged.
+    """
+    if not (folder / RESULT).exists():
+        raise RestorationError(f"{folder}: {reason(folder / FAILED)}")
+    result = read_result(folder)
+    try:
+        labels = dict(json.loads((folder / LABELS).read_bytes())["labels"])
+        image, seed = str(labels.pop("image")), int(labels.pop("seed"))
+        settings = str(labels.pop("settings", ""))
+        curves = read_curves(folder / CURVES)
+        configuration = CONFIGURATION.instantiate(CONFIGURATION.parse_object(labels))
+        if result["jpeg"] is None or "psnr" not in curves:
+            return None
+        known = Configuration(**configuration)
+        return Record(image, seed, known, settings, result, curves, folder)
+    except (OSError, ValueError, KeyError, TypeError, ArgumentError, csv.Error) as error:
+        line = " ".join(str(error).split())
+        raise RestorationError(
+            f"{folder}: damaged ({line}); the next sweep does it anew"
+        ) from error
 
 
 def read_records(folder: Path) -> tuple[list[Record], list[str]]:
     """Read all runs of a sweep under a folder.
 
     Returns:
-        Finished runs, in order of their folders, and a line for each that was begun and is not.
+        Finished runs, in order of their folders, and a line for each that is unfinished, damaged,
+        or measured nothing.
 
     Raises:
-        RestorationError: there are none, or a file is damaged.
+        RestorationError: The folder is missing, or there are no finished runs in it.
     """
+    if not folder.is_dir():
+        raise RestorationError(f"there is no folder {folder}")
     records, missing = [], []
     for head in sorted(folder.rglob(LABELS)):
         try:
-            labels = json.loads(head.read_text())["labels"]
-            if not (head.parent / RESULT).exists():
-                missing.append(f"{head.parent}: {reason(head.parent / FAILED)}")
-                continue
-            image, seed = labels.pop("image"), labels.pop("seed")
-            settings = labels.pop("settings", "")
-            result = json.loads((head.parent / RESULT).read_text())
-            curves = read_curves(head.parent / CURVES)
-            configuration = Configuration(**labels)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RestorationError(f"{head.parent}: damaged ({error}); delete it") from error
-        if result["jpeg"] is not None and "psnr" in curves:
-            record = Record(image, seed, configuration, settings, result, curves, head.parent)
-            records.append(record)
-        else:
+            record = read_record(head.parent)
+        except RestorationError as error:
+            missing.append(str(error))
+            continue
+        if record is None:
             missing.append(f"{head.parent}: measured nothing")
+        else:
+            records.append(record)
     if not records:
-        raise RestorationError(f"no finished runs of a sweep in {folder}")
+        more = f"; {missing[0]}" if missing else ""
+        raise RestorationError(f"no finished runs of a sweep in {folder}{more}")
     return records, missing
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import defaultdict
+import time
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol
@@ -20,7 +21,7 @@ class Engine(Protocol):
     """What works off runs.
 
     Attributes:
-        workers: runs at a time.
+        workers: Number of runs at a time.
     """
 
     workers: int
@@ -29,12 +30,15 @@ class Engine(Protocol):
         """Yield how runs end, as they do; an error of a run is never raised."""
 
 
+LOOK_AGAIN = 5.0  # seconds after which runs that others hold are looked at again
+
+
 class Tally:
     """Count runs, and tell the time left from the runs that are done, network by network.
 
     Args:
-        runs: that are to be done.
-        workers: runs at a time.
+        runs: Runs that are to be done.
+        workers: Number of runs at a time.
     """
 
     def __init__(self, runs: Sequence[Run], workers: int) -> None:
@@ -47,6 +51,8 @@ class Tally:
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
         run = self.left.pop(outcome.identity)
+        if outcome.held:
+            return
         if outcome.error is None:
             self.done += 1
             self.seconds[run.labels["network"]].append(outcome.seconds)
@@ -75,9 +81,9 @@ def sweep(runs: Sequence[Run], engine: Engine, retries: int) -> int:
     A run that fails for good leaves ``failed.json`` with its error; the others do not suffer.
 
     Args:
-        runs: all of a grid, finished ones too.
-        engine: what does the work.
-        retries: further attempts at a failed run.
+        runs: All runs of a grid, finished ones too.
+        engine: What does the work.
+        retries: Number of further attempts at a failed run.
 
     Returns:
         The number of runs that failed.
@@ -86,27 +92,42 @@ def sweep(runs: Sequence[Run], engine: Engine, retries: int) -> int:
     todo = [run for run in by_identity.values() if not run.finished]
     if len(todo) < len(by_identity):
         print(f"{len(by_identity) - len(todo)} runs are finished already", file=sys.stderr)
-    for turn in range(retries + 1):
-        failed = []
+    attempts: Counter[str] = Counter()
+    failed = 0
+    while todo:
+        again, waiting = [], True
         for outcome in watched(todo, engine):
             run = by_identity[outcome.identity]
+            if outcome.held:  # by another sweep, which may finish it or die
+                again.append(run)
+                continue
+            waiting = False
             if outcome.error is None:
                 (run.folder / FAILED).unlink(missing_ok=True)
                 continue
-            failed.append(run)
-            record = {"error": outcome.error, "attempts": turn + 1, "details": outcome.details}
-            with suppress(OSError, ValueError):  # a full disk must not end the others
-                run.folder.mkdir(parents=True, exist_ok=True)
-                write_atomically(run.folder / FAILED, json.dumps(record, indent=2).encode())
-            last = turn == retries
+            attempts[run.identity] += 1
+            last = attempts[run.identity] > retries
+            if last:
+                failed += 1
+            else:
+                again.append(run)
+            leave_error(run, outcome, attempts[run.identity])
             print(
                 f"{run.folder}: {'failed' if last else 'will be tried again'}: {outcome.error}",
                 file=sys.stderr,
             )
-        todo = failed
-        if not todo:
-            break
-    return len(todo)
+        todo = again
+        if todo and waiting:
+            time.sleep(LOOK_AGAIN)
+    return failed
+
+
+def leave_error(run: Run, outcome: Outcome, attempts: int) -> None:
+    """Write ``failed.json`` if that can be: a full disk must not end the others."""
+    record = {"error": outcome.error, "attempts": attempts, "details": outcome.details}
+    with suppress(OSError, ValueError):
+        run.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(run.folder / FAILED, json.dumps(record, indent=2).encode())
 
 
 def watched(runs: Sequence[Run], engine: Engine) -> Iterator[Outcome]:

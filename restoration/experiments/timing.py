@@ -24,7 +24,7 @@ def seconds_of(runs: Sequence[Run]) -> float:
     """Estimate the seconds of runs that follow one another in one process with one thread.
 
     Args:
-        runs: of any kind; equal networks and losses are timed once.
+        runs: Runs of any kind; equal networks and losses are timed once.
     """
     kinds: Counter[str] = Counter()
     for run in runs:

@@ -14,13 +14,8 @@ from torch.utils.data import DataLoader
 
 from restoration.errors import RestorationError
 from restoration.internal_learning.ensemble import Member
-from restoration.networks.correction import (
-    WAYS,
-    CorrectionNetwork,
-    InternalLearning,
-    Patches,
-    correction,
-)
+from restoration.internal_learning.learning import WAYS, InternalLearning, Patches, correction
+from restoration.networks.correction import CorrectionNetwork
 from restoration.support.cpu_settings import keep_freed_memory
 from restoration.support.processes import serve
 from restoration.support.quiet import quiet

@@ -9,17 +9,20 @@ from restoration.jpeg.image import (
     to_png,
     to_tensor,
 )
+from restoration.jpeg.picture import Picture, read_picture
 from restoration.jpeg.quality import estimated_quality
 from restoration.jpeg.reading import compress, read_jpeg, read_lossless, read_truth
 
 __all__ = [
     "CompressedImage",
+    "Picture",
     "Quantised",
     "compress",
     "estimated_quality",
     "pixels_of",
     "read_jpeg",
     "read_lossless",
+    "read_picture",
     "read_truth",
     "to_8bit",
     "to_pixels",

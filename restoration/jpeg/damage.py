@@ -15,13 +15,6 @@ from jpeglib import DCTJPEG
 from restoration.jpeg.frame import END, SCAN
 
 CUT = "premature end"  # in libjpeg's words: the data end before the picture does
-WORDS = (
-    "Corrupt JPEG",
-    "Premature end",
-    "Inconsistent progression",
-    "Invalid SOS",
-    "Unknown Adobe",
-)
 UNREFINED = "damaged or cut short: not all of its refinements are there"
 ZEROS = bytes(32)
 SEARCHED = 2**22  # bytes of the largest file in which the place of a damage is searched
@@ -34,20 +27,23 @@ def read_coefficients(data: bytes) -> tuple[DCTJPEG, list[str]]:
         What jpeglib reads, and what libjpeg complains of, a line each.
 
     Raises:
-        OSError: they cannot be read; or ``ValueError``.
+        OSError: they cannot be read, and why.
     """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "image.jpg"
         file.write_bytes(data)
-        with complaints() as lines:
-            jpeg = jpeglib.read_dct(file)
-            jpeg.load()
+        try:
+            with complaints() as lines:
+                jpeg = jpeglib.read_dct(file)
+                jpeg.load()
+        except (OSError, ValueError) as error:
+            raise OSError(lines[-1] if lines else str(error)) from error
     return jpeg, lines
 
 
 @contextmanager
 def complaints() -> Iterator[list[str]]:
-    """Collect what libjpeg writes to stderr, which names no file; all else is passed on."""
+    """Collect what libjpeg writes to stderr, where it would name no file."""
     lines: list[str] = []
     try:
         kept = os.dup(2)
@@ -64,11 +60,7 @@ def complaints() -> Iterator[list[str]]:
             os.dup2(kept, 2)
             os.close(kept)
             caught.seek(0)
-            for line in caught.read().decode(errors="replace").splitlines(keepends=True):
-                if line.startswith(WORDS):
-                    lines.append(line.strip())
-                else:
-                    sys.stderr.write(line)
+            lines += caught.read().decode(errors="replace").splitlines()
 
 
 def whole_lines(jpeg: DCTJPEG) -> int:
@@ -91,7 +83,7 @@ def sound_bytes(data: bytes) -> int:
         middle = (good + bad) // 2
         try:
             complained = read_coefficients(data[:middle] + END)[1]
-        except (OSError, ValueError):  # the headers are incomplete
+        except OSError:  # the headers are incomplete
             complained = []
         if is_cut(complained):
             good = middle
@@ -122,7 +114,7 @@ def damage_of(data: bytes, jpeg: DCTJPEG, complained: list[str]) -> str | None:
         return "damaged"
     try:
         sound, complained = read_coefficients(data[: sound_bytes(data)] + END)
-    except (OSError, ValueError):
+    except OSError:
         return "damaged"
     if not complained:  # whatever else was read belongs to something behind the picture, or not
         closed = data.removesuffix(END).rstrip(b"\0").endswith(END)

@@ -93,25 +93,20 @@ class Quantised:
         return Quantised(self.height, self.width, coefficients, tables, self.sampling, widths)
 
 
-@dataclass(frozen=True)
-class CompressedImage:
-    """A decoded JPEG and what its file knows, all in the orientation in which it is stored.
+class Stored:
+    """An image in the orientation in which its file stores it.
 
     Attributes:
-        pixels: as Pillow decodes them, uint8, (H, W, 3) RGB or (H, W, 1) grey.
-        quantised: what the file knows of the original.
+        pixels: uint8, (H, W, 3) RGB or (H, W, 1) grey.
         icc: the ICC profile, or None.
         exif: the EXIF block without its orientation, or None where there is none that can be read.
         orientation: how the stored image is to be turned, 1 (upright) to 8 (EXIF).
-        damage: what is missing of the picture, in a few words; None where it is whole.
     """
 
     pixels: NDArray[np.uint8]
-    quantised: Quantised
-    icc: bytes | None = None
-    exif: bytes | None = None
-    orientation: int = 1
-    damage: str | None = None
+    icc: bytes | None
+    exif: bytes | None
+    orientation: int
 
     def upright(self, pixels: NDArray[np.uint8]) -> Image.Image:
         """Turn an image in this file's stored orientation (H, W, C) upright.
@@ -129,6 +124,27 @@ class CompressedImage:
         """Turn an upright image (H, W, C) into this file's stored orientation."""
         turn = STORED.get(self.orientation)
         return upright if turn is None else pixels_of(to_image(upright).transpose(turn))
+
+
+@dataclass(frozen=True)
+class CompressedImage(Stored):
+    """A decoded JPEG and what its file knows, all in the orientation in which it is stored.
+
+    Attributes:
+        pixels: as Pillow decodes them, uint8, (H, W, 3) RGB or (H, W, 1) grey.
+        quantised: what the file knows of the original.
+        icc: the ICC profile, or None.
+        exif: the EXIF block without its orientation, or None where there is none that can be read.
+        orientation: how the stored image is to be turned, 1 (upright) to 8 (EXIF).
+        damage: what is missing of the picture, in a few words; None where it is whole.
+    """
+
+    pixels: NDArray[np.uint8]
+    quantised: Quantised
+    icc: bytes | None = None
+    exif: bytes | None = None
+    orientation: int = 1
+    damage: str | None = None
 
 
 def to_tensor(pixels: NDArray) -> Tensor:

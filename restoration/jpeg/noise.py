@@ -54,7 +54,7 @@ def cell_variances(rates: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def in_cells(file: Quantised, component: int) -> tuple[Tensor, Tensor]:
-    """Return a component's coefficients in cells, and the cells' widths in levels, (8, 8).
+    """Return a component's coefficients in whole cells, and the cells' widths in levels, (8, 8).
 
     They are the coefficients in steps and the table but where cells are wider than steps; then the
     mean width of each frequency is taken.
@@ -63,7 +63,7 @@ def in_cells(file: Quantised, component: int) -> tuple[Tensor, Tensor]:
     if file.widths is None:
         return q, table
     width = file.widths[component].expand_as(q).mean((0, 1))
-    return q / width, table * width
+    return (q / width).round(), table * width
 
 
 def frequency_variances(coefficients: Tensor, table: Tensor) -> Tensor:

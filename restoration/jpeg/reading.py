@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from PIL import Image, ImageOps
 from restoration.errors import RestorationError
 from restoration.jpeg.damage import UNREFINED, damage_of, read_coefficients
 from restoration.jpeg.frame import NOT_SENT, START, check_frame, closed, missing_bits
-from restoration.jpeg.image import UPRIGHT, CompressedImage, Quantised, pixels_of, to_image
+from restoration.jpeg.image import UPRIGHT, CompressedImage, Quantised, Stored, pixels_of, to_image
 from restoration.jpeg.opening import MOST_PIXELS, is_image, open_image, read_bytes
 
 LOSSLESS = ("PNG", "TIFF", "BMP", "PPM", "GIF", "TGA")
@@ -41,12 +42,13 @@ def zigzag() -> NDArray[np.int64]:
 ZIGZAG = zigzag()
 
 
-def read_jpeg(path: str | Path, most: int = MOST_PIXELS) -> CompressedImage:
+def read_jpeg(path: str | Path, most: int = MOST_PIXELS, strict: bool = False) -> CompressedImage:
     """Read a JPEG file, as far as it is whole.
 
     Args:
         path: of the file.
         most: pixels of the largest image that is read.
+        strict: refuse pictures of which something is missing.
 
     Raises:
         RestorationError: the file is missing, unreadable, not a JPEG, damaged beyond reading,
@@ -66,7 +68,10 @@ def read_jpeg(path: str | Path, most: int = MOST_PIXELS) -> CompressedImage:
             f"{path} is a {image.format}, not a JPEG: how it was quantised is unknown "
             "(to experiment, compress a lossless image: restoration fit --data.quality 10)"
         )
-    return parse(data, image, path)
+    jpeg = parse(data, image, path)
+    if strict and jpeg.damage:
+        raise RestorationError(f"{path}: the picture is {jpeg.damage}")
+    return jpeg
 
 
 def read_lossless(path: str | Path) -> NDArray[np.uint8]:
@@ -111,8 +116,8 @@ def compress(pixels: NDArray[np.uint8], quality: int) -> CompressedImage:
     return parse(data, open_image(data, "the image"), "the image")
 
 
-def read_truth(path: str | Path, jpeg: CompressedImage) -> NDArray[np.uint8]:
-    """Read the original of a JPEG, (H, W, C), in the orientation in which the JPEG is stored.
+def read_truth(path: str | Path, jpeg: Stored) -> NDArray[np.uint8]:
+    """Read the original of a picture, (H, W, C), in the orientation in which that is stored.
 
     Raises:
         RestorationError: the file cannot be used, or differs in size or channels.
@@ -138,10 +143,12 @@ def read_exif(block: bytes | None) -> tuple[bytes | None, int]:
         return None, 1
     exif, orientation = Image.Exif(), 1
     try:
-        exif.load(block)
-        found = exif.pop(ORIENTATION, 1)
-        orientation = found if found in UPRIGHT else 1
-        return exif.tobytes(), orientation
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damaged metadata is no news
+            exif.load(block)
+            found = exif.pop(ORIENTATION, 1)
+            orientation = found if found in UPRIGHT else 1
+            return exif.tobytes(), orientation
     except DAMAGED_EXIF:  # tags of a wrong type; the orientation may be known
         return None, orientation
 
@@ -150,11 +157,11 @@ def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
     """Read the coefficients behind an image that Pillow has decoded without complaint."""
     if image.mode not in ("L", "RGB"):
         raise RestorationError(
-            f"{name} is a {image.mode} JPEG; only RGB and greyscale are supported"
+            f"{name} stores {image.mode}; only YCbCr and greyscale are supported"
         )
     try:
         jpeg, complained = read_coefficients(data)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise RestorationError(f"{name}: its DCT coefficients cannot be read ({error})") from error
     space = jpeg.jpeg_color_space.name.removeprefix("JCS_")
     if space not in ("YCbCr", "GRAYSCALE"):

@@ -1,20 +1,10 @@
-"""What a first estimate gets wrong, learned on smaller copies of the image at hand."""
+"""The network that tells what a first estimate gets wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-
 import torch
 import torch.nn.functional as F
-from lightning.pytorch import LightningModule
-from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
-from torch.utils.data import IterableDataset
-
-from restoration.support.tiles import tiles_of
-
-RATE = 0.01  # highest learning rate
-WAYS = 8  # to turn and mirror an image
 
 
 class Convolution(nn.Module):
@@ -97,120 +87,3 @@ class CorrectionNetwork(nn.Module):
         x = self.head(torch.cat([estimate - 0.5, (jpeg - estimate) * 4], 1))
         y: Tensor = self.tail(x + self.middle(x))
         return y
-
-
-class Patches(IterableDataset[Tensor]):
-    """Endless batches of patches, turned and mirrored at random.
-
-    Args:
-        copies: from ``training_copies``.
-        seed: of the choice.
-        number: of patches in a batch, N.
-        side: of a patch, S, even; less where a copy is smaller.
-
-    Yields:
-        (3, N, C, S, S).
-    """
-
-    def __init__(
-        self, copies: Sequence[Tensor], seed: int, number: int = 8, side: int = 64
-    ) -> None:
-        self.copies = copies
-        self.seed = seed
-        self.number = number
-        self.side = min(side, *(size // 2 * 2 for c in copies for size in c.shape[-2:]))
-
-    def __iter__(self) -> Iterator[Tensor]:
-        generator = torch.Generator().manual_seed(self.seed)
-
-        def below(limit: int) -> int:
-            return int(torch.randint(limit, (), generator=generator))
-
-        while True:
-            patches = []
-            for _ in range(self.number):
-                copy = self.copies[below(len(self.copies))]
-                top, left = (below(size - self.side + 1) for size in copy.shape[-2:])
-                patch = copy[..., top : top + self.side, left : left + self.side]
-                patches.append(turned(patch, below(WAYS)))
-            yield torch.stack(patches, 1)
-
-
-def turned(image: Tensor, way: int) -> Tensor:
-    """Mirror and transpose (..., H, W) in one of the eight ways."""
-    image = image.flip(-1) if way & 1 else image
-    image = image.flip(-2) if way & 2 else image
-    return image.transpose(-1, -2) if way & 4 else image
-
-
-def turned_back(image: Tensor, way: int) -> Tensor:
-    """Invert ``turned``."""
-    return turned(image.transpose(-1, -2) if way & 4 else image, way & 3)
-
-
-class InternalLearning(LightningModule):
-    """Minimise the mean squared error of the corrected estimates of copies, whose truth is known.
-
-    Args:
-        net: the network.
-        steps: of the optimisation, over which the learning rate rises and falls once.
-    """
-
-    def __init__(self, net: CorrectionNetwork, steps: int) -> None:
-        super().__init__()
-        self.net = net
-        self.steps = steps
-
-    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Muon under the one-cycle schedule.
-
-        Reference: Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024.
-        """
-        optimizer = torch.optim.Muon(self.parameters(), RATE)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, RATE, self.steps, cycle_momentum=False
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
-
-    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        """``batch``: (3, N, C, S, S) from ``Patches``."""
-        estimate, jpeg, original = batch
-        return F.mse_loss(self.net(estimate, jpeg).float(), original - estimate)
-
-
-@torch.inference_mode()
-def correction(
-    net: CorrectionNetwork,
-    estimate: Tensor,
-    jpeg: Tensor,
-    side: int,
-    advance: Callable[[int], object] = bool,
-) -> Tensor:
-    """Mean of the network's corrections over the eight ways to turn and mirror the image.
-
-    Args:
-        net: the trained network.
-        estimate: (1, C, H, W) in [0, 1].
-        jpeg: the decoded JPEG, the same shape.
-        side: of the tiles in which it is computed; of no effect on the result but its rounding.
-        advance: called with the number of pixels done since, ``WAYS`` times those of the image (of
-            even size) in all.
-
-    Returns:
-        (1, C, H, W).
-    """
-    H, W = estimate.shape[-2:]
-    pair = F.pad(torch.cat([estimate, jpeg]), (0, W % 2, 0, H % 2), mode="replicate")
-    result = torch.empty_like(pair[:1])
-    for tile in tiles_of(H + H % 2, W + W % 2, side, net.reach):
-        part = tile.outer(pair)
-        mean = torch.zeros_like(part[:1])
-        for way in range(WAYS):
-            e, j = turned(part, way).contiguous().split(1)
-            mean += turned_back(net(e, j), way)
-            advance(tile.pixels)
-        tile.place(result, mean / WAYS)
-    return result[..., :H, :W]

@@ -9,21 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from restoration.errors import RestorationError
-from restoration.networks.fast.level_end import end_of_level
-from restoration.networks.fast.moments import measured, measured_upsampled
-from restoration.networks.fast.upsampling import interleave, upsampled_convolution
-from restoration.networks.layers import (
-    BatchNorm,
-    Conv,
-    ConvBlock,
-    convolution,
-    is_dual,
-    mirror_indices,
-)
-
-# Below so many pixels (before upsampling) making the weights of the phases costs more time than
-# the passes over the large image do: 32 x 32, measured with 8 to 256 filters on a CPU.
-PHASES_PIXELS = 2**10
+from restoration.networks import fast
+from restoration.networks.layers import BatchNorm, Conv, ConvBlock, mirror_indices
 
 
 class Level(nn.Module):
@@ -46,46 +33,17 @@ class Level(nn.Module):
         self.nearest = nearest
 
     def forward(self, x: Tensor, head: Conv | None = None) -> Tensor:
-        """(N, inputs, H, W) -> (N, filters, H, W), H and W even, and on through ``head``.
-
-        The head must be pointwise.
-        """
+        """(N, inputs, H, W) -> (N, filters, H, W), H and W even; then through a 1 x 1 head."""
         y = self.down(x)  # (N, filters, H/2, W/2)
         if self.deeper is not None:
             y = self.deeper(y)
-        small = y.shape[2] * y.shape[3] < PHASES_PIXELS
-        if small or is_dual(x) or (x.device.type != "cpu" and not self.nearest):
-            y = self.written_out(x, y)
-            return y if head is None else head(y)
-        # The same: the norm goes into the convolution's weights, and that into the small image.
-        s = None if self.skip is None else self.skip(x)
-        below = measured(y, 0) if self.nearest else measured_upsampled(y)
-        mean, variance = below.mean, below.variance
-        if s is not None:
-            beside = measured(s, 1)
-            mean = torch.cat([beside.mean, mean])
-            variance = torch.cat([beside.variance, variance])
-        scale, shift = self.norm.folded(mean, variance)
-        weight, bias = self.spatial.convolution.weight, self.spatial.convolution.bias
-        assert bias is not None
-        bias = bias + weight.sum((2, 3)) @ shift
-        weight = weight * scale.view(-1, 1, 1)
-        k = weight.shape[1] - y.shape[1]  # filters of the skip branch come first
-        phases = upsampled_convolution(below, weight[:, k:], bias)
-        if s is None:  # all that follows is pointwise: the phases may wait to be interleaved
-            z = end_of_level(phases.flatten(2, 4), self.spatial, self.pointwise, head)
-            return interleave(z.view(*z.shape[:2], *phases.shape[2:]))
-        z = interleave(phases) + convolution(beside.image, weight[:, :k])
-        return end_of_level(z, self.spatial, self.pointwise, head)
-
-    def written_out(self, x: Tensor, y: Tensor) -> Tensor:
-        """Go up as described: ``y`` from the scales below, (N, filters, H/2, W/2)."""
-        mode = "nearest" if self.nearest else "bilinear"
-        y = F.interpolate(y, scale_factor=2, mode=mode)
+        if fast.decoder.applies(y, self.nearest):
+            return fast.decoder.decode(self, x, y, head)
+        y = F.interpolate(y, scale_factor=2, mode="nearest" if self.nearest else "bilinear")
         if self.skip is not None:
             y = torch.cat([self.skip(x), y], 1)  # unequal sizes are an error, never cropped
-        result: Tensor = self.pointwise(self.spatial(self.norm(y)))
-        return result
+        y = self.pointwise(self.spatial(self.norm(y)))
+        return y if head is None else head(y)
 
 
 class Hourglass(nn.Module):

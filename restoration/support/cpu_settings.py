@@ -28,7 +28,7 @@ def keep_freed_memory(most: int = 2**31 - 1) -> None:
     again, which can take a third of a step. Without glibc nothing is changed.
 
     Args:
-        most: bytes to keep; blocks of more than half of it are always returned.
+        most: Number of bytes to keep; blocks of more than half of it are always returned.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -19,7 +19,7 @@ def comparison(panels: Sequence[tuple[str, NDArray[np.uint8]]]) -> bytes:
     """Draw the centres of images of equal size beside each other, enlarged, under captions.
 
     Args:
-        panels: (caption, image) from left to right; images are (H, W, C) uint8.
+        panels: Pairs of caption and image from left to right; images are (H, W, C) uint8.
 
     Returns:
         A PNG file.

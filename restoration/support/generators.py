@@ -17,8 +17,8 @@ def own_generator(device: torch.device, state: Tensor | None = None) -> torch.Ge
     """Create a generator that follows the global seed, apart for each rank.
 
     Args:
-        device: where the noise is drawn.
-        state: that of a checkpoint, to go on from. A checkpoint holds the first rank's state; the
+        device: Where the noise is drawn.
+        state: State in a checkpoint, to go on from. A checkpoint holds the first rank's state; the
             others go on from a seed made of it, so that they draw neither its noise nor their own
             of the first steps again.
     """

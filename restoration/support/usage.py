@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 from collections.abc import Iterable
 from typing import NoReturn
+
+# Of what jsonargparse says: the option, its types, the value that was given
+KEY = re.compile(r'(?:Parser key|Problem with given class_path|key) "([\w.]+)"')
+EXPECTED = re.compile(r"Expected an? <class '(\w+)'>")
+VALUE = re.compile(r"(?:Given value|Got value): (.*?)(?: \(|$)")
 
 
 def plain(message: str, options: Iterable[str]) -> str:
     """Put a parser's message on one line; name the option that an unknown one is likest."""
     line = " ".join(message.split())
+    key, value = KEY.search(line), VALUE.search(line)
+    if key and value:  # of the alternatives that jsonargparse lists, the types are what helps
+        expected = " or ".join(dict.fromkeys(EXPECTED.findall(line))) or "something else"
+        return f"{key[1]}: {value[1]} was given where {expected} is expected"
     if line.startswith("unrecognized arguments:"):
         option = line.split()[2].split("=")[0]
         near = difflib.get_close_matches(option, options, 1)
         line = f"unknown option {option}" + (f", did you mean {near[0]}?" if near else "")
     return line
+
+
+def seed(text: str) -> int:
+    """Read a seed; every generator takes those of 32 bits."""
+    if not (text.isdecimal() and int(text) < 2**32):
+        raise argparse.ArgumentTypeError(f"{text} is no seed: give 0 to {2**32 - 1}")
+    return int(text)
 
 
 class Parser(argparse.ArgumentParser):

@@ -4,8 +4,8 @@ python tests/benchmarks/ablation.py run FOLDER RESULTS.json [--crop 256] [--imag
 python tests/benchmarks/ablation.py run FOLDER RESULTS.json --of networks [...]
 python tests/benchmarks/ablation.py table RESULTS.json
 
-Of the estimate without a network, or of the networks of `balanced` that correct it. On the tuning
-images only: the recipe is chosen by this.
+Of `fast`, the estimate without a network, or of the networks of `balanced` that correct it. On the
+tuning images only: the recipe is chosen by this.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from restoration.estimate.total_variation import total_variation
 from restoration.internal_learning import copies
 from restoration.jpeg import compress, read_lossless, to_tensor
 from restoration.metrics import scores
-from restoration.presets import BALANCED
+from restoration.presets import BALANCED, FAST
 from restoration.support.files import write_atomically
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -50,6 +50,8 @@ VARIANTS = {
     "white error spectrum": ({}, WHITE),
     "thresholds alone, no pilot": ({}, ONLY_THRESHOLDS),
     "2 passes": ({"passes": 2}, None),
+    "4 passes": ({"passes": 4}, None),
+    "8 passes": ({"passes": 8}, None),
     "window of 12 pixels": ({"radius": 12}, None),
     "stride 3": ({"stride": 3}, None),
     "cells of 0.4 steps": ({"shrink": 0.4}, None),
@@ -81,7 +83,7 @@ NETWORKS = {
 
 
 def restored(jpeg, options, replaced):
-    options = dict(options)
+    options = {"passes": FAST.passes} | options
     from_jpeg = options.pop("jpeg_start", False)
     start = to_tensor(jpeg.pixels) if from_jpeg else total_variation(jpeg.quantised)
     with replaced or nullcontext():

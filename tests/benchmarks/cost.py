@@ -10,7 +10,6 @@ which a bare loop has too; its time is printed beside the bare loop's, which ran
 import argparse
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -30,6 +29,9 @@ from restoration.networks import Hourglass
 from restoration.support.cpu_settings import keep_freed_memory
 from restoration.support.files import find
 
+sys.path.insert(0, str(Path(__file__).parent))
+from turns import peak_mib
+
 LOSSES: dict[str, Loss] = {
     "mse": MSE(),
     "kl_p_mse": WeightedSum(KLDivergence("P"), MSE()),
@@ -39,12 +41,6 @@ LOSSES: dict[str, Loss] = {
     "sure forward mode": SURE(forward_mode=True),
     "kl_q_sure": WeightedSum(KLDivergence("Q"), SURE()),
 }
-
-
-def peak_mib() -> float:
-    """Peak resident memory of this process (getrusage would count the parent's at the fork)."""
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
 def clean_image(folder: Path, size: tuple[int, int]) -> Path:

@@ -6,8 +6,8 @@ The runs must have logged every step (--curves.every 1 --quality.every 1); a run
 data term alone logs its divergence with loss/sure.yaml and --model.loss.divergence_weight 0.
 """
 
+import argparse
 import csv
-import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -25,11 +25,14 @@ def curve(folder: Path, column: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def main() -> None:
-    destination, *runs = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("destination", type=Path, metavar="OUT.png")
+    parser.add_argument("runs", nargs="+", metavar="NAME=RUN_FOLDER")
+    options = parser.parse_args()
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
     for axis, (column, title) in zip(axes, PANELS.items(), strict=True):
         settled = []
-        for run in runs:
+        for run in options.runs:
             name, folder = run.split("=", 1)
             steps, values = curve(Path(folder), column)
             axis.plot(steps, values, label=name, linewidth=0.8)
@@ -39,7 +42,7 @@ def main() -> None:
         axis.set(title=title, xlabel="step", ylim=(shown.min() - margin, shown.max() + margin))
         axis.grid(alpha=0.3)
     axes[0].legend()
-    figure.savefig(destination, dpi=110)
+    figure.savefig(options.destination, dpi=110)
 
 
 if __name__ == "__main__":

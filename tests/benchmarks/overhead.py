@@ -6,8 +6,8 @@ Runs of half a minute through each engine: wall time from start to end, the time
 optimisation (their result files), and what is left, as a share.
 """
 
+import argparse
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -30,6 +30,9 @@ GRID = Grid(
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path)
+    results = parser.parse_args().results
     rows = []
     for name, engine in (("local", LocalEngine), ("ray", RayEngine)):
         with tempfile.TemporaryDirectory() as folder:
@@ -39,8 +42,8 @@ def main() -> None:
             first = time.monotonic() - began
             assert sweep(runs, started, retries=0) == 0
             wall = time.monotonic() - began
-            results = [json.loads((r.folder / "result.json").read_text()) for r in runs]
-            seconds = [r["seconds"] for r in results]
+            finished = [json.loads((r.folder / "result.json").read_text()) for r in runs]
+            seconds = [r["seconds"] for r in finished]
             # the first two runs wait for their process' imports, all of them read and write
             last = min((r.folder / "run.json").stat().st_ctime for r in runs[2:])
             ends = sorted((r.folder / "result.json").stat().st_mtime for r in runs)
@@ -50,7 +53,7 @@ def main() -> None:
         row["overhead of all"] = 2 * wall / sum(seconds) - 1
         rows.append(row)
         print(row, flush=True)
-        write_atomically(Path(sys.argv[1]), (json.dumps(rows, indent=1) + "\n").encode())
+        write_atomically(results, (json.dumps(rows, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ Each run's smoothed output at its last step is projected onto cells of several w
 tuning images only: the default width is chosen by this.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +30,12 @@ def smoothed_output(checkpoint: Path) -> torch.Tensor:
 
 
 def main() -> None:
-    folder, destination = map(Path, sys.argv[1:3])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("results", type=Path)
+    options = parser.parse_args()
     rows = []
-    for record in read_records(folder)[0]:
+    for record in read_records(options.runs)[0]:
         source = Path(record.result["image"])
         clean = centre_crop(read_lossless(source), record.result["size"][0], source)
         jpeg, truth = compress(clean, record.configuration.quality), to_tensor(clean)
@@ -48,7 +51,7 @@ def main() -> None:
             image = project(smoothed, jpeg.quantised, shrink)
             row[f"{shrink:g}"] = psnr(image, truth).item()
         rows.append(row)
-        write_atomically(destination, (json.dumps(rows, indent=0) + "\n").encode())
+        write_atomically(options.results, (json.dumps(rows, indent=0) + "\n").encode())
     columns = ["JPEG", "smoothed", *(f"{s:g}" for s in SHRINKS)]
     print("| quality | loss | runs | " + " | ".join(columns) + " |")
     print("|---" * (len(columns) + 3) + "|")

@@ -17,6 +17,7 @@ from restoration.callbacks import (
     MovingVariance,
     NearestEstimate,
     NearestReJPEG,
+    result,
 )
 from restoration.errors import RestorationError
 from restoration.estimate.passes import first_estimate
@@ -136,9 +137,14 @@ def test_the_output_of_a_rule_becomes_the_result(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "runs/one").exists()
     rule = ["--rules+=restoration.callbacks.NearestReJPEG", "--rules.begin", "1"]
     keep = ["--result.keep", "nearest_rejpeg", "--result.shrink", "null"]
+    shown = []
+    sheet = result.comparison
+    monkeypatch.setattr(result, "comparison", lambda panels: shown.extend(panels) or sheet(panels))
     assert main(["fit", *arguments, "--rules", "[]", *rule, *keep]) == 0
-    result = json.loads((tmp_path / "runs/one/result.json").read_text())
-    kept = result["nearest_rejpeg"]
+    kept = json.loads((tmp_path / "runs/one/result.json").read_text())["nearest_rejpeg"]
+    assert [caption for caption, _ in shown][1] == f"restored  {kept['psnr']:.2f} dB"
+    assert (kept["title"], kept["reference"]["title"]) == ("nearest re-JPEG", "re-JPEG")
+    assert f"nearest re-JPEG (step {kept['step']})" in capsys.readouterr().out
     restored, clean = (
         to_tensor(np.array(Image.open(path)))
         for path in (tmp_path / "runs/one/restored.png", find("samples/coffee.png"))

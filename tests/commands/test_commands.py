@@ -11,12 +11,12 @@ from PIL import Image
 
 from restoration.cli import check_trainer, with_shipped_configs
 from restoration.commands.report import parser
-from restoration.commands.restore import Job, find_inputs, plan
-from restoration.commands.restore_file import png
+from restoration.commands.restore_plan import Job, find_inputs, plan
 from restoration.errors import RestorationError, UsageError
 from restoration.experiments.report.plots import drawn, mean_curve, pyplot
 from restoration.experiments.results import Configuration, Record
 from restoration.independent import local_rank
+from restoration.jpeg import to_png
 from restoration.run_folder import run_version, same_run
 
 SETTINGS = {"seed_everything": 0, "model": {"a": 1}, "data": {}, "smoothing": {}, "rules": []}
@@ -111,7 +111,7 @@ def test_png_keeps_pixels_profile_and_exif():
     exif = image.getexif()
     exif[0x010E] = "a bad JPEG"
     image.info |= {"icc_profile": b"profile", "exif": exif.tobytes()}
-    with Image.open(io.BytesIO(png(image))) as read:
+    with Image.open(io.BytesIO(to_png(image))) as read:
         np.testing.assert_array_equal(np.array(read), pixels)
         assert read.info["icc_profile"] == b"profile"
         assert read.getexif()[0x010E] == "a bad JPEG"

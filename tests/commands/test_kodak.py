@@ -83,3 +83,12 @@ def test_what_is_not_the_image_is_refused(page, tmp_path, monkeypatch, capsys):
 def test_known_hashes_are_those_of_the_images_at_hand(kodak):
     for path in kodak:
         assert pixel_hash(path.read_bytes(), path.name) == PIXELS[path.stem]
+
+
+def test_without_a_network_there_is_one_line_and_no_folder(tmp_path, capsys):
+    folder = tmp_path / "kodak"
+    assert main(["kodak", str(folder), "--page", "http://127.0.0.1:9"]) == 1
+    error = capsys.readouterr().err
+    assert "is there a network?" in error
+    assert error.count("\n") == 1
+    assert not folder.exists()

@@ -165,3 +165,82 @@ def test_networks_join_the_estimate_the_same_way_twice(photo, monkeypatch):
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
     assert sum(done for done, _ in steps) == 3 * steps[0][1]
+
+
+def test_a_picture_that_was_a_jpeg_is_restored_as_that_jpeg(photo, capsys):
+    with Image.open("photo.jpg") as jpeg:
+        jpeg.crop((3, 5, 192, 192)).save("shot.png")
+    Image.fromarray(photo[5:, 3:]).save("truth.png")
+    assert main([*FAST, "shot.png", "--truth", "truth.png", "--json"]) == 0
+    (report,) = json.loads(capsys.readouterr().out)
+    assert report["history"] == "quality 10 at offset (3, 5)"
+    assert report["quality"] == 10
+    assert main([*FAST, "photo.jpg"]) == 0
+    of_the_jpeg = psnr(to_tensor(read("photo.restored.png")[5:, 3:]), to_tensor(photo[5:, 3:]))
+    assert report["restored"]["psnr"] == pytest.approx(of_the_jpeg.item(), abs=0.05)
+
+
+def test_what_a_second_compression_hides_is_undone(photo, capsys):
+    with Image.open("photo.jpg") as jpeg:
+        jpeg.crop((5, 3, 192, 192)).save("again.jpg", quality=90)
+    Image.fromarray(photo[3:, 5:]).save("truth.png")
+    command = [*FAST, "again.jpg", "--truth", "truth.png", "--json"]
+    assert main(command) == 0
+    assert main([*command, "--history", "none", "--overwrite"]) == 0
+    first, second = capsys.readouterr().out.split("]\n[")
+    (undone,), (trusting,) = json.loads(first + "]"), json.loads("[" + second)
+    assert undone["history"] == "quality 10 at offset (5, 3) under quality 90"
+    assert (undone["quality"], trusting["quality"], trusting["history"]) == (90, 90, None)
+    assert undone["restored"]["psnr"] > trusting["restored"]["psnr"] + 0.8
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+def test_transparency_and_metadata_of_other_formats_are_kept(photo, suffix):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    with Image.open("photo.jpg") as jpeg:
+        picture = jpeg.crop((0, 0, 160, 192)).convert("RGBA")
+    alpha = np.full((192, 160), 255, np.uint8)
+    alpha[:30, :20] = 100
+    picture.putalpha(Image.fromarray(alpha))
+    picture.save(f"t{suffix}", lossless=True, exif=exif, icc_profile=b"profile")
+    assert main([*FAST, f"t{suffix}"]) == 0
+    with Image.open("t.restored.png") as image:
+        assert (image.mode, image.size) == ("RGBA", (192, 160))
+        assert np.array_equal(np.array(image.getchannel("A")), np.rot90(alpha, -1))
+        assert image.info["icc_profile"] == b"profile"
+        assert image.getexif()[0x010F] == "maker"
+
+
+def test_a_picture_without_a_trace_is_restored_only_as_if(photo, capsys):
+    assert main([*FAST, "photo.png"]) == 1
+    error = capsys.readouterr().err
+    assert "no trace of JPEG compression" in error
+    assert "--quality" in error
+    assert main([*FAST, "photo.png", "--quality", "10", "--json"]) == 0
+    (report,) = json.loads(capsys.readouterr().out)
+    assert (report["quality"], report["history"]) == (10, None)
+    as_if = read("photo.restored.png")
+    assert main([*FAST, "photo.jpg", "--overwrite"]) == 0
+    assert np.array_equal(as_if, read("photo.restored.png"))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("deep.png", "not 8-bit RGB or grey"),
+        ("deep.tif", "not 8-bit RGB or grey"),
+        ("inks.tif", "not 8-bit RGB or grey"),
+        ("film.gif", "holds 2 pictures"),
+    ],
+)
+def test_pictures_that_cannot_be_restored_are_refused_by_name(photo, capsys, name, message):
+    image = Image.fromarray(photo)
+    if name == "inks.tif":
+        image.convert("CMYK").save(name)
+    elif name == "film.gif":
+        image.save(name, save_all=True, append_images=[Image.fromarray(255 - photo)])
+    else:
+        Image.fromarray(photo[..., 0].astype(np.uint16) * 257).save(name)
+    assert main([*FAST, name]) == 1
+    assert message in capsys.readouterr().err

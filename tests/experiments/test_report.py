@@ -6,16 +6,20 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from restoration.__main__ import main
 from restoration.errors import RestorationError
-from restoration.experiments.protocol import better_weights, cells_of, estimate
+from restoration.experiments.protocol import better_weights, cells_of, mean_difference
 from restoration.experiments.report.claims import claims
 from restoration.experiments.report.document import Document, Table
 from restoration.experiments.report.paper import TABLES
-from restoration.experiments.report.plots import figure_3
+from restoration.experiments.report.plots import figure_3, panels, psnr_figure
+from restoration.experiments.report.tables import coverage
 from restoration.experiments.results import one_experiment, read_records
+from restoration.run_folder import is_finished
 
 STEPS = np.arange(10, 101, 10)
 
@@ -25,7 +29,7 @@ def write_run(
 ):
     """A run whose smoothed PSNR is a parabola of the step, ``height`` dB at ``peak``.
 
-    The raw output lies 0.5 dB below; MS-SSIM, measured every 50 steps, is PSNR / 100.
+    The output itself lies 0.5 dB below; MS-SSIM, measured every 50 steps, is PSNR / 100.
     """
     name = "-".join(map(str, [image, loss, weight, skips, *labels.values()]))
     defaults = {"quality": 10, "network": "low", "reading": None, "seed": 0}
@@ -50,6 +54,8 @@ def write_run(
     if rule is not None:
         result["nearest_estimate"] = {"step": rule, "psnr": height - ((rule - peak) / 10) ** 2}
         result["nearest_estimate"]["reference"] = {"psnr": height - 1, "chroma_psnr": 33.0}
+        result["mine"] = {"title": "a rule of mine", **result["nearest_estimate"]}
+        result["mine"]["reference"] = {"title": "a method of mine", "psnr": height - 2}
     (run / "result.json").write_text(json.dumps(result))
     return run
 
@@ -83,9 +89,9 @@ def test_the_average_best_epoch_is_that_of_the_paper(runs):
     assert cell.epoch == 50  # the mean of 40 and 60
     assert cell.psnr == {("a", 0): pytest.approx(26.0), ("b", 0): pytest.approx(28.0)}
     assert cell.mean_ms_ssim == pytest.approx(0.27)
-    assert cell.raw["a", 0] == pytest.approx(25.5)
+    assert cell.unsmoothed["a", 0] == pytest.approx(25.5)
     sure = cells["sure", None, True]
-    assert sure.mean_psnr == pytest.approx(27.0 - 0.5 - 1)  # raw, and one decibel off the peaks
+    assert sure.mean_psnr == pytest.approx(27.0 - 0.5 - 1)  # 1 dB off the peaks
 
 
 def test_the_better_weight_is_kept(runs):
@@ -167,7 +173,7 @@ def test_figure_3_compares_runs_that_differ_in_the_loss_alone(tmp_path):
 
 def test_the_interval_is_that_of_the_mean():
     sample = np.random.default_rng(1).normal(3, 2, 400)
-    value, low, high = estimate([{(str(i), 0): x for i, x in enumerate(sample)}])
+    value, low, high = mean_difference([{(str(i), 0): x for i, x in enumerate(sample)}])
     half = 1.96 * sample.std(ddof=1) / 20
     assert value == pytest.approx(sample.mean())
     assert low == pytest.approx(sample.mean() - half, abs=0.03)
@@ -177,10 +183,10 @@ def test_the_interval_is_that_of_the_mean():
 def test_the_interval_knows_that_pairs_of_one_image_are_alike():
     sample = np.random.default_rng(2).normal(0, 1, 40)
     cell = {(str(i), 0): x for i, x in enumerate(sample)}
-    once, often = estimate([cell]), estimate([cell] * 30)  # thirty times the same
+    once, often = mean_difference([cell]), mean_difference([cell] * 30)  # thirty times the same
     assert often == pytest.approx(once)
     two = {("a", 0): 1.0, ("b", 0): 2.0}
-    assert np.isnan(estimate([two] * 30)[1:]).all()  # two images tell no interval
+    assert np.isnan(mean_difference([two] * 30)[1:]).all()  # two images tell no interval
 
 
 def test_the_whole_report(runs, tmp_path, capsys):
@@ -211,6 +217,7 @@ def test_the_whole_report(runs, tmp_path, capsys):
     rule = next(r for r in rows_of(out / "rules.csv") if r["network and loss"] == "low MSE")
     # a: one decibel off at step 50, b none; the last step is 36 and 16 dB off
     assert rule["nearest estimate"] == "0.50, worst 1.00, step 55"
+    assert rule["a rule of mine"] == rule["nearest estimate"]
     assert rule["last step"] == "26.00, worst 36.00, step 100"
     blind = next(r for r in rows_of(out / "blind.csv") if r["cell"] == "low Q10 MSE")
     assert blind["smoothed, nearest estimate, blind"] == "27.50"
@@ -219,6 +226,7 @@ def test_the_whole_report(runs, tmp_path, capsys):
     baselines = rows_of(out / "baselines.csv")
     assert [(b["method"], b["PSNR"]) for b in baselines] == [
         ("Q10 JPEG", "25.00"),
+        ("Q10 a method of mine", "26.00"),
         ("Q10 restoration without a network, 2 passes", "27.00"),
     ]
     assert rows_of(out / "table3.csv")[0]["PSNR / dB"] == "25.00"
@@ -227,10 +235,59 @@ def test_the_whole_report(runs, tmp_path, capsys):
 
 def test_no_runs_and_damaged_runs_are_told(runs, tmp_path, capsys):
     assert main(["report", str(tmp_path / "none"), "-o", str(tmp_path / "out")]) == 1
+    assert "there is no folder" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert main(["report", str(tmp_path / "empty"), "-o", str(tmp_path / "out")]) == 1
     assert "no finished runs" in capsys.readouterr().err
+    before = len(read_records(runs)[0])
     (runs / "a-sure-None-True/result.json").write_text("{")
-    with pytest.raises(RestorationError, match=r"a-sure-None-True: damaged"):
-        read_records(runs)
+    records, missing = read_records(runs)
+    assert len(records) == before - 1
+    assert len(missing) == 1
+    assert "a-sure-None-True: result.json is damaged" in missing[0]
+    assert not is_finished(runs / "a-sure-None-True")  # the next sweep does it anew
+
+
+RESULTS = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=4),
+    lambda x: st.lists(x, max_size=3) | st.dictionaries(st.sampled_from(["psnr", "step"]), x),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    result=st.dictionaries(st.sampled_from(["jpeg", "steps", "smoothed", "size", "x"]), RESULTS),
+    labels=st.dictionaries(st.sampled_from(["image", "seed", "quality", "loss", "x"]), RESULTS),
+    curves=st.text("step,psnr\n0123.-", max_size=20),
+)
+def test_any_run_is_read_or_named(runs, result, labels, curves):
+    """Whatever lies in the files of one run, the others are reported."""
+    folder, whole = runs / "a-sure-None-True", len(list(runs.iterdir()))
+    for name, content in (("result", result), ("run", {"labels": labels})):
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    (folder / "curves.csv").write_text(curves)
+    records, missing = read_records(runs)
+    assert len(records) + len(missing) == whole
+    assert not any("\n" in line for line in missing)
+
+
+def test_a_report_of_short_runs_says_so(runs, tmp_path):
+    assert coverage(read_records(runs)[0]).startswith("Too short to judge")  # two images
+    for image in "cde":
+        write_run(tmp_path / "more", image, 40, 27.0)
+    text = coverage(read_records(tmp_path / "more")[0])
+    assert text.startswith("3 runs on 3 images (c, d, e)")
+    assert "0% of the runs were best in the last twentieth" in text
+
+
+def test_names_with_signs_of_formulas_are_drawn(runs):
+    for image in ("$\\frac{$", "b"):
+        write_run(runs, image, 40, 27.0, "$x$")
+    (runs / "b-$x$-None-True" / "comparison.png").write_bytes(b"\x89PNG cut")
+    records, _ = read_records(runs)
+    assert psnr_figure("low", 10, list(cells_of(records).values())).png.startswith(b"\x89PNG")
+    assert panels(next(r for r in records if r.image == "b")) is None
 
 
 def test_printed_numbers_of_the_paper():

@@ -109,12 +109,18 @@ REST = {"qualities": [10], "networks": ["low"], "losses": ["mse"]}
     [
         ({"image": ["a.png"]}, "unknown key image, did you mean images?"),
         ({"images": ["a.png"]}, "missing losses, networks, qualities"),
-        ({"images": "a.png"} | REST, '"images": Expected a list. Got value: a.png'),
-        ({"images": ["a.png"], "weights": ["a"]} | REST, '"weights": Expected a float'),
+        ({"images": "a.png"} | REST, "images: a.png was given where list is expected"),
+        (
+            {"images": ["a.png"], "weights": ["a"]} | REST,
+            "weights: a was given where float is expected",
+        ),
         ({"images": ["a.png"], "set": None} | REST, "set must not be empty"),
-        ({"images": ["a.png"], "set": [1]} | REST, '"set": Expected a dict'),
-        ({"images": [3]} | REST, '"images": Expected a str'),
-        ({"images": ["a.png"]} | REST | {"qualities": ["abc"]}, '"qualities": Expected a int'),
+        ({"images": ["a.png"], "set": [1]} | REST, "set: [1] was given where dict is expected"),
+        ({"images": [3]} | REST, "images: 3 was given where str is expected"),
+        (
+            {"images": ["a.png"]} | REST | {"qualities": ["abc"]},
+            "qualities: abc was given where int is expected",
+        ),
     ],
 )
 def test_a_wrong_grid_is_told_in_one_line(content, said, capsys):

@@ -20,9 +20,10 @@ from restoration.internal_learning.ensemble import (
     network_pool,
     optimise,
 )
+from restoration.internal_learning.learning import RATE, Patches
 from restoration.internal_learning.network_worker import precision
 from restoration.jpeg import to_tensor
-from restoration.networks.correction import RATE, CorrectionNetwork, Patches
+from restoration.networks.correction import CorrectionNetwork
 from restoration.support.processes import cores
 
 

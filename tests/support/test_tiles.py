@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from restoration.errors import RestorationError
-from restoration.networks.correction import Convolution, CorrectionNetwork, correction
+from restoration.internal_learning.learning import correction
+from restoration.networks.correction import Convolution, CorrectionNetwork
 from restoration.pipeline import tile_side
 from restoration.support.tiles import spans, tiles_of
 

@@ -20,11 +20,11 @@ class RayEngine:
     """Work off runs as Ray tasks, on this machine or on a running cluster.
 
     Args:
-        workers: runs at a time; by default what the cluster's cores or GPUs hold.
-        address: of a running cluster, "auto" for the one this machine belongs to; by default one is
-            started here and ends with the sweep.
-        cpus: cores of a run.
-        gpus: GPUs of a run; a fraction shares a GPU among runs.
+        workers: Number of runs at a time; by default what the cluster's cores or GPUs hold.
+        address: Address of a running cluster, "auto" for the one this machine belongs to; by
+            default one is started here and ends with the sweep.
+        cpus: Number of cores of a run.
+        gpus: Number of GPUs of a run; a fraction shares a GPU among runs.
 
     Raises:
         RestorationError: Ray is not installed, or there is no cluster at the address.
@@ -60,7 +60,7 @@ class RayEngine:
         """Connect to the cluster, or start one.
 
         Raises:
-            RestorationError: there is none at the address.
+            RestorationError: There is none at the address.
         """
         try:
             self.ray.init(
@@ -76,11 +76,11 @@ class RayEngine:
         """Yield how runs end, as they do; a task that dies fails its run.
 
         Args:
-            runs: what to do. Their folders are found by absolute paths: a cluster's processes may
+            runs: What to do. Their folders are found by absolute paths: a cluster's processes may
                 work elsewhere.
 
         Raises:
-            RestorationError: the cluster is gone since the last call.
+            RestorationError: The cluster is gone since the last call.
         """
         if not self.ray.is_initialized():  # each call ends with a shutdown
             self.connect()

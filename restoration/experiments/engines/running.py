@@ -10,10 +10,11 @@ import traceback
 from dataclasses import dataclass
 
 import yaml
+from filelock import FileLock, Timeout
 
 from restoration.errors import Interrupted, RestorationError
 from restoration.experiments.grid import Run
-from restoration.run_folder import CHECKPOINT, GIVEN, LABELS
+from restoration.run_folder import CHECKPOINT, GIVEN, LABELS, LOCK
 from restoration.support.files import write_atomically
 
 
@@ -22,33 +23,51 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        identity: the run's.
-        error: what went wrong, in one line; None for a finished run.
-        seconds: from start to end.
-        details: the traceback of an error that nobody foresaw.
+        identity: Identity of the run.
+        error: What went wrong, in one line; None for a finished run.
+        seconds: Duration from start to end.
+        details: Traceback of an error that nobody foresaw.
+        held: Whether another process works on the run, so that nothing was done.
     """
 
     identity: str
     error: str | None
     seconds: float
     details: str = ""
+    held: bool = False
 
 
 def attempt(run: Run) -> Outcome:
-    """Run ``restoration fit`` as configured, from the last checkpoint if there is one.
+    """Run ``restoration fit`` as configured, unless another process does.
+
+    A lock in the run's folder, which dies with its holder, keeps all others from the run.
 
     Errors are returned, not raised. After an error the next attempt starts anew: what went wrong
     may be in the checkpoint. A process that is killed leaves the checkpoint to the next.
 
     Raises:
-        Interrupted: the user stopped it; the checkpoint is written.
+        Interrupted: The user stopped it; the checkpoint is written.
     """
-    from restoration.cli import fit  # imports torch and lightning: seconds
-
     began = time.monotonic()
-    error, details, said = None, "", io.StringIO()
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(run.folder / LOCK, blocking=False):
+            error, details = (None, "") if run.finished else attempt_alone(run)
+    except Timeout:
+        return Outcome(run.identity, None, 0.0, held=True)
+    except OSError as problem:
+        error, details = f"cannot write {run.folder}: {problem.strerror}", ""
+    return Outcome(run.identity, error, time.monotonic() - began, details)
+
+
+def attempt_alone(run: Run) -> tuple[str | None, str]:
+    """Run a run whose lock is held; return its error and what is known of it beyond a line."""
+    from restoration.cli import fit  # imports torch and lightning: seconds
+
+    error, details, said = None, "", io.StringIO()
+    try:
+        for left_by_a_kill in run.folder.glob(".*.tmp"):
+            left_by_a_kill.unlink()
         head = {"identity": run.identity, "labels": run.labels}
         write_atomically(run.folder / LABELS, json.dumps(head, indent=2).encode())
         write_atomically(run.folder / GIVEN, yaml.safe_dump(run.config).encode())
@@ -71,4 +90,4 @@ def attempt(run: Run) -> Outcome:
     if error is not None:
         with contextlib.suppress(OSError):
             (run.folder / CHECKPOINT).unlink(missing_ok=True)
-    return Outcome(run.identity, error, time.monotonic() - began, details)
+    return error, details

@@ -11,7 +11,7 @@ import numpy as np
 from restoration.experiments.protocol import (
     Sums,
     Values,
-    estimate,
+    mean_difference,
     mean_size,
     paired,
     pooled,
@@ -32,7 +32,7 @@ def difference_row(
     differences = np.array([d for cell in cells for d in cell.values()])
     if not len(differences):
         return [claim, printed, "", "", "", "0", "0"]
-    value, low, high = estimate(cells, statistic)
+    value, low, high = mean_difference(cells, statistic)
     between = f"{format(low, form)} to {format(high, form)}" if np.isfinite(low) else ""
     positive = f"{(differences > 0).mean():.0%}" if statistic is pooled else ""
     images = {image for cell in cells for image, _ in cell}
@@ -47,7 +47,7 @@ def claims(cells: Cells, best: Cells) -> Table:
         difference_row(
             "smoothing, dB",
             "+0.176",
-            [paired(cell.psnr, cell.raw) for c, cell in cells.items() if reported(c.loss)],
+            [paired(cell.psnr, cell.unsmoothed) for c, cell in cells.items() if reported(c.loss)],
             "+.3f",
         ),
     ]

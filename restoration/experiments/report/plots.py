@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from restoration.errors import RestorationError
 from restoration.experiments.protocol import Cell, reported
 from restoration.experiments.report.document import Figure
-from restoration.experiments.report.tables import name_of
+from restoration.experiments.report.paper import LOSSES, TITLES
+from restoration.experiments.report.tables import DEFAULT_RULE, name_of
 from restoration.experiments.results import Record
+from restoration.jpeg import read_lossless
 from restoration.run_folder import COMPARISON, RESTORED
 
 SETTLED = 50  # steps that leave the range of the axes to those after them
@@ -49,6 +50,11 @@ def drawn(name: str, caption: str, figure: Any) -> Figure:
     return Figure(name, caption, files["png"], files["svg"])
 
 
+def literal(text: str) -> str:
+    """Keep matplotlib from reading a name as a formula."""
+    return text.replace("$", r"\$")
+
+
 def mean_curve(records: Sequence[Record], name: str) -> tuple[np.ndarray, np.ndarray]:
     """Average a curve over runs, as far as all go."""
     length = min(len(r.curves["step"]) for r in records)
@@ -62,10 +68,12 @@ def psnr_figure(network: str, quality: int, cells: Sequence[Cell]) -> Figure:
     for cell in cells:
         name = "psnr" + reported(cell.configuration.loss)
         steps, values = mean_curve(cell.records, name)
-        line = axis.plot(steps, values, label=name_of(cell.configuration), linewidth=1.1)[0]
+        line = axis.plot(steps, values, label=literal(name_of(cell.configuration)), linewidth=1.1)[
+            0
+        ]
         marks = [(cell.epoch, np.interp(cell.epoch, steps, values), "*")]
-        if all(has_blind(r) for r in cell.records):
-            blind = [r.result["nearest_estimate"] for r in cell.records]
+        if all(DEFAULT_RULE in r.rules for r in cell.records):
+            blind = [r.rules[DEFAULT_RULE] for r in cell.records]
             step, psnr = (np.mean([b[key] for b in blind]) for key in ("step", "psnr"))
             marks.append((step, psnr, "o"))
         for x, y, marker in marks:
@@ -84,11 +92,6 @@ def psnr_figure(network: str, quality: int, cells: Sequence[Cell]) -> Figure:
     return drawn(f"psnr_{network}_q{quality}", caption, figure)
 
 
-def has_blind(record: Record) -> bool:
-    """Whether the run watched the distance to the estimate."""
-    return record.result.get("nearest_estimate") is not None
-
-
 def figure_3(records: Sequence[Record]) -> Figure | None:
     """The paper's figure 3: loss, NMSE and divergence per step, of MSE and SURE."""
     pairs: dict[tuple[Any, ...], dict[str, Record]] = {}  # equal in all but the loss
@@ -105,8 +108,11 @@ def figure_3(records: Sequence[Record]) -> Figure | None:
             values = record.curves.get(column)
             if values is not None:
                 late = record.curves["step"] > min(SETTLED, record.curves["step"][-1] / 4)
-                axis.plot(record.curves["step"][late], values[late], label=name, linewidth=0.8)
-        axis.set(title="NMSE" if column == "nmse" else column, xlabel="step")
+                colour = f"C{LOSSES.index(name)}"  # the same in all panels
+                line = {"color": colour, "label": TITLES[name], "linewidth": 0.8}
+                axis.plot(record.curves["step"][late], values[late], **line)
+        title = "NMSE" if column == "nmse" else column
+        axis.set(title=title, xlabel="step", ylabel=title)
         axis.grid(alpha=0.3)
     axes[0].legend()
     record = first["sure"]
@@ -121,21 +127,20 @@ def figure_3(records: Sequence[Record]) -> Figure | None:
 def figure_4(record: Record) -> Figure | None:
     """The paper's figure 4: histograms of original, JPEG and output, and the model of the JPEG."""
     from restoration.data import centre_crop
-    from restoration.jpeg import compress, read_lossless, to_tensor
+    from restoration.jpeg import compress, to_tensor
     from restoration.losses.source import Gaussian
 
-    source, written = Path(record.result["image"]), record.folder / RESTORED
-    if not (source.exists() and written.exists()):
+    source, written = Path(str(record.result["image"])), record.folder / RESTORED
+    try:
+        clean, output = read_lossless(source), read_lossless(written)
+    except RestorationError:  # missing or damaged: a report does without the figure
         return None
-    clean = read_lossless(source)
     if clean.shape[-1] != 3:
         return None
     width, height = record.result["size"]
     if clean.shape[:2] != (height, width):
         clean = centre_crop(clean, width, source)
     jpeg = compress(clean, record.configuration.quality)
-    with Image.open(written) as image:
-        output = np.array(image)
     model = Gaussian()(to_tensor(jpeg.pixels)).squeeze(0)
     figure, axes = pyplot().subplots(1, 3, figsize=(13, 3.6), layout="constrained")
     for c, (axis, colour) in enumerate(zip(axes, ("red", "green", "blue"), strict=True)):
@@ -143,7 +148,7 @@ def figure_4(record: Record) -> Figure | None:
             counts = np.bincount(pixels[..., c].ravel(), minlength=256) / pixels[..., c].size
             axis.plot(counts, label=name, linewidth=0.8)
         axis.plot(model[c], "k--", label="model Q", linewidth=0.8)
-        axis.set(title=colour, xlabel="level")
+        axis.set(title=colour, xlabel="level", ylabel="share of the pixels")
     axes[0].legend()
     caption = (
         f"Channel histograms of {record.image}, quality {record.configuration.quality}, "
@@ -155,7 +160,9 @@ def figure_4(record: Record) -> Figure | None:
 def panels(record: Record) -> Figure | None:
     """Figures 1 and 5: the run's own sheet, JPEG | restored | original."""
     sheet = record.folder / COMPARISON
-    if not sheet.exists():
+    try:
+        read_lossless(sheet)
+    except RestorationError:  # missing or cut
         return None
     quality = record.configuration.quality
     scores = ", ".join(

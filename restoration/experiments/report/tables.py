@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from restoration.experiments.protocol import Cell, best_step
+from restoration.experiments.protocol import FEWEST_IMAGES, Cell, best_step
 from restoration.experiments.report.document import Table
 from restoration.experiments.report.paper import TABLE_3, TABLES, TITLES
 from restoration.experiments.results import Configuration, Record
 
-RULES = ("nearest_estimate", "nearest_rejpeg", "discrepancy", "block_contrast", "moving_variance")
+DEFAULT_RULE = "nearest_estimate"  # of configs/base.yaml
 METRICS = ("psnr", "ms_ssim", "chroma_psnr", "ciede2000")
-BASELINES = {  # and the rule whose reference each is
-    "JPEG": None,
-    "re-JPEG": "nearest_rejpeg",
-    "restoration without a network, 2 passes": "nearest_estimate",
+REFERENCES = {  # of rules, in old result files, which do not name them
+    "nearest_rejpeg": "re-JPEG",
+    "nearest_estimate": "restoration without a network, 2 passes",
 }
+MOST_RISING = 0.5  # share of runs that still get better at their end, from which a report warns
 Cells = dict[Configuration, Cell]
 
 
@@ -103,7 +103,7 @@ def blind_table(cells: Cells) -> Table:
                 str(len(results)),
                 number(jpeg),
                 number(cell.mean_psnr),
-                *(score(results, key, "psnr") for key in ("best", "smoothed", RULES[0])),
+                *(score(results, key, "psnr") for key in ("best", "smoothed", DEFAULT_RULE)),
                 *(score(results, "projected", metric) for metric in METRICS),
             ]
         )
@@ -117,17 +117,18 @@ def baseline_table(records: Sequence[Record]) -> Table:
     """The training-free baselines that the runs' rules compare with, each image once."""
     rows = []
     for quality in sorted({r.configuration.quality for r in records}):
-        some = [r for r in records if r.configuration.quality == quality]
-        for name, rule in BASELINES.items():
-            scores = {
-                r.image: r.result["jpeg"] if rule is None else r.result[rule]["reference"]
-                for r in some
-                if rule is None or (r.result.get(rule) or {}).get("reference")
-            }
-            known = [{name: s} for s in scores.values()]
-            if known:
-                cells = (score(known, name, metric) for metric in METRICS)
-                rows.append([f"Q{quality} {name}", str(len(known)), *cells])
+        methods: dict[str, dict[str, dict[str, Any]]] = {}  # and the scores of each image
+        for r in records:
+            if r.configuration.quality == quality:
+                methods.setdefault("JPEG", {})[r.image] = r.result["jpeg"]
+                for rule, kept in r.rules.items():
+                    if reference := kept.get("reference"):
+                        title = reference.get("title") or REFERENCES.get(rule, rule)
+                        methods.setdefault(title, {})[r.image] = reference
+        for name, images in sorted(methods.items()):
+            known = [{name: scores} for scores in images.values()]
+            cells = (score(known, name, metric) for metric in METRICS)
+            rows.append([f"Q{quality} {name}", str(len(known)), *cells])
     head = ["method", "images", "PSNR", "MS-SSIM", "chroma PSNR", "CIEDE2000"]
     return Table("baselines", head, rows)
 
@@ -142,6 +143,7 @@ def score(results: Sequence[dict[str, Any]], key: str, metric: str) -> str:
 def rule_table(cells: Cells) -> Table:
     """Gap of each blind rule to the best step of each image: mean, worst, and mean step."""
     rows = []
+    titles = rule_titles([r for cell in cells.values() for r in cell.records])
     groups: dict[str, list[Record]] = {}
     for c, cell in sorted(cells.items(), key=lambda item: str(item[0])):
         groups.setdefault(f"{c.network} {name_of(c)}", []).extend(cell.records)
@@ -151,24 +153,51 @@ def rule_table(cells: Cells) -> Table:
             str(len(records)),
             number(mean([r.result["best"]["step"] for r in records]), ".0f"),
         ]
-        for rule in ("smoothed", *RULES):
+        for rule in ("smoothed", *titles):
             some = [r.result for r in records if (r.result.get(rule) or {}).get("psnr") is not None]
             gaps = [r["best"]["psnr"] - r[rule]["psnr"] for r in some]
             steps = mean([r[rule].get("step", r["steps"]) for r in some])
             row.append(f"{mean(gaps):.2f}, worst {max(gaps):.2f}, step {steps:.0f}" if gaps else "")
         rows.append(row)
     head = ["network and loss", "runs", "best step"]
-    return Table("rules", [*head, "last step", *(r.replace("_", " ") for r in RULES)], rows)
+    return Table("rules", [*head, "last step", *titles.values()], rows)
+
+
+def rule_titles(records: Sequence[Record]) -> dict[str, str]:
+    """Titles of all rules by their names; where result files have none, the names in words."""
+    titles: dict[str, str] = {}
+    for record in records:
+        for name, kept in record.rules.items():
+            titles[name] = kept.get("title") or titles.get(name) or name.replace("_", " ")
+    return titles
 
 
 def coverage(records: Sequence[Record]) -> str:
-    """Tell on how many images, seeds and steps the tables rest."""
+    """Tell on how many images, seeds and steps the tables rest, and whether these are too few."""
     images = sorted({r.image for r in records})
     steps = sorted({r.result["steps"] for r in records})
     sizes = sorted({"x".join(map(str, r.result["size"])) for r in records})
-    late = np.mean([best_step(r) >= r.curves["step"][-1] for r in records])
-    return (
-        f"{len(records)} runs on {len(images)} images ({', '.join(images)}) of {', '.join(sizes)} "
-        f"pixels, {', '.join(map(str, steps))} steps each. In {late:.0%} of the runs the best step "
-        "was the last: those had not been optimised for longer than needed, as the protocol asks."
+    rising = float(np.mean([is_rising(r) for r in records]))
+    text = (
+        f"{counted(len(records), 'run')} on {counted(len(images), 'image')} ({', '.join(images)}) "
+        f"of {', '.join(sizes)} pixels, {', '.join(map(str, steps))} steps each. {rising:.0%} of "
+        "the runs were best in the last twentieth of their steps: those had not been optimised for "
+        "longer than needed, as the protocol asks."
     )
+    if rising > MOST_RISING or len(images) < FEWEST_IMAGES:
+        text = (
+            f"Too short to judge: {rising:.0%} of the runs were still getting better at their end, "
+            f"and there are {counted(len(images), 'image')}. What follows shows that everything "
+            f"runs, and no more. {text}"
+        )
+    return text
+
+
+def is_rising(record: Record) -> bool:
+    """Whether a run was best in the last twentieth of its steps."""
+    return best_step(record) > 0.95 * float(record.curves["step"][-1])
+
+
+def counted(number: int, thing: str) -> str:
+    """Count things: "1 image", "2 images"."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

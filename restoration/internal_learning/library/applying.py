@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from restoration.internal_learning.learning import WAYS, turned, turned_back
 from restoration.internal_learning.library.pictures import luma_and_chroma
 from restoration.jpeg import CompressedImage, Quantised, to_tensor
 from restoration.jpeg.projection import project
-from restoration.networks.correction import WAYS, turned, turned_back
 from restoration.networks.deblocking import PERIOD, DeblockingNetwork, coarseness
 from restoration.support.tiles import tiles_of
 

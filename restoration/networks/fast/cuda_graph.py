@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from restoration.errors import RestorationError
 
 
-def recorded(net: nn.Module, z: Tensor) -> nn.Module:
+def record(net: nn.Module, z: Tensor) -> nn.Module:
     """Record forward and backward pass of a network as a CUDA graph each.
 
     What it returns lies in the same memory at each call: copy an output to keep it beyond a step.

@@ -1,6 +1,13 @@
-"""What the way up asks of an image: borders around it, moments of its channels, slopes at its ends.
+"""What a decoder asks of an image: a border, moments of its channels, slopes at its ends.
 
 All at once, so that one gradient is made where four would be added up.
+
+Both variances are <c, F c> / n, c = x - mean(x), n samples per channel, with F the identity, or
+where the image is to be upsampled bilinearly F = U'U / 4, symmetric and of row sums 1: upsampling U
+along an axis has columns of sum 2, and U'U x = 0.375 x[i - 1] + 1.25 x[i] + 0.375 x[i + 1], the
+ends repeated. So the mean stays what it is, and F c = F x - mean(x). (Nearest neighbour has
+U'U = 2, which leaves the moments as they are.) Gradients: of the mean 1 / n, of the variance
+2 / n F c, for what the mean adds to it, <1, F c>, is 0.
 """
 
 from __future__ import annotations
@@ -10,10 +17,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from restoration.networks.layers import bordered, folded
+from restoration.networks.fast import borders
 
 
-class Measured(NamedTuple):
+class ImageMoments(NamedTuple):
     """What is known of an image x, (N, C, H, W).
 
     Attributes:
@@ -31,68 +38,66 @@ class Measured(NamedTuple):
     slopes: tuple[Tensor, Tensor, Tensor] | None
 
 
-def measured(x: Tensor, inset: int) -> Measured:
-    """Put borders around an image, and take its moments.
+def image_moments(x: Tensor, inset: int) -> ImageMoments:
+    """Pad an image, and take its moments.
 
     Args:
         x: (N, C, H, W), H and W at least 2.
-        inset: see ``bordered``.
+        inset: see ``borders.pad``.
     """
-    image, mean, variance = _Measured.apply(x, inset, False)
-    return Measured(image, mean, variance, None)
+    image, mean, variance = _Moments.apply(x, inset, False)
+    return ImageMoments(image, mean, variance, None)
 
 
-def measured_upsampled(x: Tensor) -> Measured:
-    """As ``measured`` with repeated borders, but the moments are those of the image upsampled.
-
-    Bilinear upsampling U along an axis has columns of sum 2 and U'U x = 0.375 x[i - 1] + 1.25 x[i]
-    + 0.375 x[i + 1], the ends repeated. So the mean stays what it is, and with x about its mean,
-    variance = <x, (U'U along both axes) x> / (4 samples). (For nearest neighbour U'U = 2, which
-    leaves the moments as they are.)
+def bilinear_moments(x: Tensor) -> ImageMoments:
+    """Pad an image by repetition, and take the moments that it has when upsampled bilinearly.
 
     Args:
         x: (N, C, H, W), H and W at least 2.
     """
-    image, mean, variance, *slopes = _Measured.apply(x, 0, True)
-    return Measured(image, mean, variance, tuple(slopes))
+    image, mean, variance, *slopes = _Moments.apply(x, 0, True)
+    return ImageMoments(image, mean, variance, tuple(slopes))
 
 
-class _Measured(torch.autograd.Function):
+class _Moments(torch.autograd.Function):
     """See above."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, inset: int, upsampled: bool) -> tuple[Tensor, ...]:
-        """The variance is that of x about its mean with what its gradient is made of."""
+    def forward(ctx: Any, x: Tensor, inset: int, bilinear: bool) -> tuple[Tensor, ...]:
+        """Keep F c for the gradient, or what it is made of where that is kept anyway."""
         ctx.inset, ctx.samples = inset, x.numel() // x.shape[1]
-        image, mean = bordered(x, inset), x.mean((0, 2, 3), keepdim=True)
+        ctx.own_border = borders.applies(x)
+        image = (borders.pad if ctx.own_border else borders.builtin_pad)(x, inset)
+        mean = x.mean((0, 2, 3), keepdim=True)
         centred = x - mean
-        if upsampled:
+        if bilinear:
             filtered = _up_and_back(image).sub_(mean)
             ctx.save_for_backward(filtered, torch.zeros_like(mean))
         else:
             filtered = centred
-            ctx.save_for_backward(x, mean)  # x is kept anyway
+            ctx.save_for_backward(x, mean)
         variance = centred.mul_(filtered).sum((0, 2, 3)) / ctx.samples
-        if not upsampled:
+        if not bilinear:
             return image, mean.flatten(), variance
         rows = _slopes(x, 2)
         return image, mean.flatten(), variance, rows, _slopes(x, 3), _slopes(rows, 3).mT
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        """Borders, then the moments (1 / n and 2 / n of what is about the mean), then slopes."""
-        of_image, of_mean, of_variance, *of_slopes = gradients
+        """The border's, the moments', the slopes'."""
+        dimage, dmean, dvariance, *dslopes = gradients
         filtered, mean = ctx.saved_tensors
-        x = folded(of_image, ctx.inset)
-        factor = (2 / ctx.samples * of_variance).view(-1, 1, 1)
-        x.addcmul_(filtered, factor).add_(of_mean.view(-1, 1, 1) / ctx.samples - factor * mean)
-        if of_slopes:
-            rows, columns, corners = of_slopes
+        transpose = borders.pad_transpose if ctx.own_border else borders.builtin_pad_transpose
+        dx = transpose(dimage, ctx.inset)
+        factor = (2 / ctx.samples * dvariance).view(-1, 1, 1)
+        dx.addcmul_(filtered, factor).add_(dmean.view(-1, 1, 1) / ctx.samples - factor * mean)
+        if dslopes:
+            rows, columns, corners = dslopes
             rows = rows.clone()
-            _add_slopes(rows, corners.mT, 3)
-            _add_slopes(x, rows, 2)
-            _add_slopes(x, columns, 3)
-        return x, None, None
+            _add_slopes_transpose(rows, corners.mT, 3)
+            _add_slopes_transpose(dx, rows, 2)
+            _add_slopes_transpose(dx, columns, 3)
+        return dx, None, None
 
 
 def _slopes(x: Tensor, axis: int) -> Tensor:
@@ -101,11 +106,11 @@ def _slopes(x: Tensor, axis: int) -> Tensor:
     return torch.stack([second - first, last_but_one - last], 2)
 
 
-def _add_slopes(x: Tensor, gradient: Tensor, axis: int) -> None:
-    """Add to ``x`` the transpose of ``_slopes``."""
-    for inner, outer, change in zip((1, -2), (0, -1), gradient.unbind(2), strict=True):
-        x.select(axis, inner).add_(change)
-        x.select(axis, outer).sub_(change)
+def _add_slopes_transpose(x: Tensor, slopes: Tensor, axis: int) -> None:
+    """Add to ``x`` what the transpose of ``_slopes`` makes of ``slopes``."""
+    for inner, outer, slope in zip((1, -2), (0, -1), slopes.unbind(2), strict=True):
+        x.select(axis, inner).add_(slope)
+        x.select(axis, outer).sub_(slope)
 
 
 def _up_and_back(image: Tensor) -> Tensor:

@@ -1,4 +1,14 @@
-"""From the windows of a convolution of 2 x 2 to the phases of an image upsampled by two."""
+"""From the windows of a convolution of 2 x 2 to the phases of an image upsampled by two.
+
+Of the n + 1 windows along an axis the even phase leaves out the last one, the odd one the first:
+nearest neighbour takes e[i] and o[i + 1], i = 0 ... n - 1. Bilinear is that filtered with [1 2 1]
+along the large image's axis, where even and odd samples take turns:
+
+    even: y[i] = o[i] + 2 e[i] + o[i + 1]       odd: y[i] = e[i] + 2 o[i + 1] + e[i + 1]
+
+The gradients are the transposes: zeros around what was taken; and each of e and o gets from the two
+outputs of the other phase next to it, and twice from its own.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +18,35 @@ import torch
 from torch import Tensor
 
 
-def _windows(v: Tensor) -> Tensor:
-    """(N, 4 O, H + 1, W + 1) -> (N, O, 2, 2, H + 1, W + 1).
+def nearest_phases(v: Tensor) -> Tensor:
+    """Windows (N, 4 O, H + 1, W + 1) -> phases (N, O, 2, 2, H, W)."""
+    y: Tensor = _NearestPhases.apply(v)
+    return y
 
-    Of the H + 1 windows of two rows the even phase leaves out the last one, the odd one the first.
+
+def bilinear_phases(v: Tensor, rows: Tensor, columns: Tensor, corners: Tensor) -> Tensor:
+    """Add to the outermost windows, and filter.
+
+    Args:
+        v: windows, (N, 4 O, H + 1, W + 1), changed in place and of no further use.
+        rows: for the first and last row, (N, 2, O, 2, W + 1), phases of the columns last but one.
+        columns: for the first and last column, (N, 2, O, 2, H + 1).
+        corners: (N, 2, 2, O).
+
+    Returns:
+        (N, O, 2, 2, H, W).
     """
+    y: Tensor = _BilinearPhases.apply(v, rows, columns, corners)
+    return y
+
+
+def _windows(v: Tensor) -> Tensor:
+    """(N, 4 O, H + 1, W + 1) -> (N, O, 2, 2, H + 1, W + 1)."""
     return v.unflatten(1, (-1, 2, 2))
 
 
-class Cropped(torch.autograd.Function):
-    """The phases' windows inside the image: (N, 4 O, H + 1, W + 1) -> (N, O, 2, 2, H, W)."""
+class _NearestPhases(torch.autograd.Function):
+    """See above."""
 
     @staticmethod
     def forward(ctx: Any, v: Tensor) -> Tensor:
@@ -43,25 +72,22 @@ class Cropped(torch.autograd.Function):
         return v
 
 
-class Smoothed(torch.autograd.Function):
-    """Add to the outermost windows, and filter with [1 2 1] along both axes of the large image."""
+class _BilinearPhases(torch.autograd.Function):
+    """See above."""
 
     @staticmethod
-    def forward(ctx: Any, v: Tensor, *terms: Tensor) -> Tensor:
-        """``v``: (N, 4 O, H + 1, W + 1), changed in place and of no further use.
-
-        The terms: for the first and last row (N, 2, O, 2, W + 1), phases of the columns last but
-        one; for the first and last column (N, 2, O, 2, H + 1); for the corners (N, 2, 2, O).
-        """
-        for windows, term in zip(_outermost(_windows(v)), _each(terms), strict=True):
+    def forward(ctx: Any, v: Tensor, rows: Tensor, columns: Tensor, corners: Tensor) -> Tensor:
+        """Add and filter."""
+        terms = *rows.unbind(1), *columns.unbind(1), *corners.flatten(1, 2).unbind(1)
+        for windows, term in zip(_outermost(_windows(v)), terms, strict=True):
             windows += term
-        return _filtered(_filtered(_windows(v), 2), 3)
+        return _binomial(_binomial(_windows(v), 2), 3)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
-        """Filter with the same; hand the terms what their windows got."""
+        """Hand the terms what their windows got."""
         (g,) = gradients
-        v = _filter_transposed(_filter_transposed(g, 3), 2)
+        v = _binomial_transpose(_binomial_transpose(g, 3), 2)
         top, bottom, left, right, *corners = _outermost(v)
         rows, columns = torch.stack([top, bottom], 1), torch.stack([left, right], 1)
         return v.flatten(1, 3), rows, columns, torch.stack(corners, 1).unflatten(1, (2, 2))
@@ -79,13 +105,7 @@ def _outermost(windows: Tensor) -> tuple[Tensor, ...]:
     return top, bottom, left, right, *corners
 
 
-def _each(terms: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """In the order of ``_outermost``."""
-    rows, columns, corners = terms
-    return *rows.unbind(1), *columns.unbind(1), *corners.flatten(1, 2).unbind(1)
-
-
-def _filtered(v: Tensor, phase: int) -> Tensor:
+def _binomial(v: Tensor, phase: int) -> Tensor:
     """Filter along an axis: its phases in dimension ``phase``, their windows two further on."""
     axis, n = phase + 1, v.shape[phase + 2] - 1  # without the dimension of phases
     y = v.new_empty(*v.shape[: phase + 2], n, *v.shape[phase + 3 :])
@@ -96,13 +116,13 @@ def _filtered(v: Tensor, phase: int) -> Tensor:
     return y
 
 
-def _filter_transposed(y: Tensor, phase: int) -> Tensor:
-    """Apply the transpose of ``_filtered``."""
+def _binomial_transpose(y: Tensor, phase: int) -> Tensor:
+    """Apply the transpose of ``_binomial``."""
     axis, n = phase + 1, y.shape[phase + 2]
     v = y.new_empty(*y.shape[: phase + 2], n + 1, *y.shape[phase + 3 :])
     even, odd = v.unbind(phase)
-    of_even, of_odd = y.unbind(phase)
-    for out, g, centre, at in ((odd, of_even, of_odd, 1), (even, of_odd, of_even, 0)):
+    y_even, y_odd = y.unbind(phase)
+    for out, g, centre, at in ((odd, y_even, y_odd, 1), (even, y_odd, y_even, 0)):
         torch.add(
             g.narrow(axis, 1, n - 1), g.narrow(axis, 0, n - 1), out=out.narrow(axis, 1, n - 1)
         )

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from restoration.networks.fast.moments import Measured
-from restoration.networks.fast.phases import Cropped, Smoothed
+from restoration.networks.fast.moments import ImageMoments
+from restoration.networks.fast.phases import bilinear_phases, nearest_phases
 
 # Weights of two neighbouring samples of the small image from the three of a convolution of the one
 # upsampled by nearest neighbour: [phase][tap of the convolution][sample]. An even sample, 2 i, sees
@@ -27,7 +27,7 @@ from restoration.networks.fast.phases import Cropped, Smoothed
 PAIRS = (((1.0, 0.0), (0.0, 1.0), (0.0, 1.0)), ((1.0, 0.0), (1.0, 0.0), (0.0, 1.0)))
 
 
-def upsampled_convolution(x: Measured, weight: Tensor, bias: Tensor) -> Tensor:
+def upsampled_convolution(x: ImageMoments, weight: Tensor, bias: Tensor) -> Tensor:
     """Upsample by two, mirror one pixel about every border, convolve: y = w * reflect(up(x)) + b.
 
     Args:
@@ -43,12 +43,10 @@ def upsampled_convolution(x: Measured, weight: Tensor, bias: Tensor) -> Tensor:
     phases = phase_weights(weight)
     if x.slopes is None:
         v = F.conv2d(x.image, phases, bias.repeat_interleave(4))
-        cropped: Tensor = Cropped.apply(v)
-        return cropped
+        return nearest_phases(v)
     phases = phases / 16
     v = F.conv2d(x.image, phases, bias.repeat_interleave(4) / 16)
-    smoothed: Tensor = Smoothed.apply(v, *_mirror_terms(*x.slopes, phases))
-    return smoothed
+    return bilinear_phases(v, *_mirror_terms(*x.slopes, phases))
 
 
 @cache
@@ -77,7 +75,7 @@ def phase_weights(weight: Tensor) -> Tensor:
 def _mirror_terms(
     rows: Tensor, columns: Tensor, corners: Tensor, phases: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Tell what a mirror about the large image's borders adds to the windows; see ``Smoothed``.
+    """What a mirror about the large image's borders adds to the windows, for ``bilinear_phases``.
 
     The repeated border of the small image continues the large one by up(x)[0] where the mirror has
     up(x)[1] = up(x)[0] + (x[1] - x[0]) / 4. What is missing in the first row of the convolution,
@@ -88,8 +86,8 @@ def _mirror_terms(
     above = torch.stack([k[:, 0, :, :, 0, :], k[:, 1, :, :, 1, :]])  # (2, O, 2, C, 2)
     beside = torch.stack([k[:, :, 0, :, :, 0], k[:, :, 1, :, :, 1]])
     weight = torch.stack([above[:, :, 0, :, 0], above[:, :, 1, :, 1]], 1)  # (2, 2, O, C)
-    at_corners = torch.matmul(weight, corners.permute(0, 2, 3, 1)[..., None])[..., 0]
-    return _pairs_product(rows, above), _pairs_product(columns, beside), at_corners
+    crossings = torch.matmul(weight, corners.permute(0, 2, 3, 1)[..., None])[..., 0]
+    return _pairs_product(rows, above), _pairs_product(columns, beside), crossings
 
 
 def _pairs_product(lines: Tensor, weight: Tensor) -> Tensor:
@@ -104,11 +102,11 @@ def interleave(phases: Tensor) -> Tensor:
     """(N, O, 2, 2, H, W) phases -> (N, O, 2 H, 2 W), as ``F.pixel_shuffle`` but faster on a CPU."""
     if phases.dtype not in (torch.float32, torch.float64):
         return F.pixel_shuffle(phases.flatten(1, 3), 2)
-    y: Tensor = _Interleaved.apply(phases)
+    y: Tensor = _Interleave.apply(phases)
     return y
 
 
-class _Interleaved(torch.autograd.Function):
+class _Interleave(torch.autograd.Function):
     """See ``interleave``."""
 
     @staticmethod

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-import restoration.networks.fast.level_end as slices
-from restoration.networks import Hourglass
+from restoration.networks import fast
+from restoration.networks.fast.level_end import level_end
 from restoration.networks.layers import Conv, ConvBlock
 
 
@@ -22,12 +22,20 @@ def layers(channels, head, dtype=torch.float64):
     return [m and m.to(dtype) for m in (*blocks, last)], x.to(dtype)
 
 
-def gradients(blocks, x, smallest, monkeypatch):
+def readable(x, spatial, pointwise, head):
+    with fast.forced(False):
+        y = pointwise(spatial.activate(x))
+        return y if head is None else head(y)
+
+
+def in_slices(x, *blocks):
+    return level_end(x, *blocks, size=64 * x.shape[1])  # the last is smaller
+
+
+def gradients(blocks, x, end):
     """Output, and the gradients of the input and of every weight of the blocks that has one."""
-    monkeypatch.setattr(slices, "SMALLEST", smallest)
-    monkeypatch.setattr(slices, "SLICE", 64 * x.shape[1])  # the last is smaller
     x = x.clone().requires_grad_()
-    y = slices.end_of_level(x, *blocks)
+    y = end(x, *blocks)
     weights = {
         "first weight": blocks[0].norm.weight,
         "first bias": blocks[0].norm.bias,
@@ -40,12 +48,9 @@ def gradients(blocks, x, smallest, monkeypatch):
 
 
 @pytest.mark.parametrize("head", [True, False])
-def test_slices_have_the_values_and_gradients_of_the_layers(head, monkeypatch):
+def test_slices_have_the_values_and_gradients_of_the_layers(head):
     blocks, x = layers(6, head)
-    wanted = gradients(blocks, x, 10**9, monkeypatch)
-    assert "EndOfLevel" not in str(wanted["output"].grad_fn)
-    got = gradients(blocks, x, 0, monkeypatch)
-    assert "EndOfLevel" in str(got["output"].grad_fn)
+    wanted, got = (gradients(blocks, x, end) for end in (readable, in_slices))
     for name, value in wanted.items():
         assert got[name].shape == value.shape, name
         torch.testing.assert_close(got[name], value, rtol=1e-9, atol=1e-9, msg=name)
@@ -53,42 +58,26 @@ def test_slices_have_the_values_and_gradients_of_the_layers(head, monkeypatch):
     assert got["block convolution.bias"].abs().max() == 0
 
 
-def test_slices_lose_no_precision(monkeypatch):
+def test_slices_lose_no_precision():
     """In single precision no value is further from double precision than twice what layers are."""
     double, x = layers(6, True)
-    truth = gradients(double, x, 10**9, monkeypatch)
+    truth = gradients(double, x, readable)
     single, _ = layers(6, True, torch.float32)
     errors = [
-        {k: (v - truth[k]).abs().max() for k, v in values.items()}
-        for values in (gradients(single, x.float(), s, monkeypatch) for s in (10**9, 0))
+        {k: (v - truth[k]).abs().max() for k, v in gradients(single, x.float(), end).items()}
+        for end in (readable, in_slices)
     ]
     for name, error in errors[0].items():
         floor = 2e-7 * truth[name].abs().max()
         assert errors[1][name] <= 2 * error + floor, name
 
 
-@pytest.mark.parametrize("skips", [[0, 0], [3, 2]])
-def test_the_network_is_the_same_with_slices(skips, monkeypatch):
-    torch.manual_seed(0)
-    net = Hourglass(3, 3, filters=[4, 6], skips=skips).double()
-    z = torch.randn(1, 3, 96, 80, dtype=torch.float64)
-    results = []
-    for smallest in (10**9, 0):
-        monkeypatch.setattr(slices, "SMALLEST", smallest)
-        y = net(z)
-        wanted = [p for n, p in net.named_parameters() if not n.endswith("convolution.bias")]
-        results.append([y, *torch.autograd.grad(y.square().sum(), wanted)])
-    for got, wanted in zip(*results, strict=True):
-        torch.testing.assert_close(got, wanted, rtol=1e-8, atol=1e-9)
-
-
-def test_two_images_are_kept_for_the_gradient(monkeypatch):
-    monkeypatch.setattr(slices, "SMALLEST", 0)
+def test_two_images_are_kept_for_the_gradient():
     blocks, x = layers(6, True)
     kept = []
     x.requires_grad_()
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
-        slices.end_of_level(x, *blocks)
+        in_slices(x, *blocks)
     large = [t for t in kept if t.numel() >= x.numel() / 2]
     assert len(large) == 2
     assert large[0].data_ptr() == x.data_ptr()

@@ -1,0 +1,220 @@
+"""Find an earlier JPEG compression in pixels."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+from torch import Tensor
+
+from restoration.history.lattice import (
+    LARGEST_STEP,
+    Evidence,
+    cell_evidence,
+    histograms,
+    lattice_evidence,
+)
+from restoration.jpeg import Quantised, to_tensor
+from restoration.jpeg.colour import rgb_to_ycbcr
+from restoration.jpeg.noise import frequency_variances, leakage
+from restoration.jpeg.operator import BLOCK, block_idct, dct_matrix
+
+# What rounding to 8-bit RGB leaves in luma coefficients, levels^2; much of it is the same all over
+# a flat block, whence the constant one's.
+ROUNDING = 0.15
+ROUNDING_CONSTANT = 4.0
+
+SCANNED = 384  # blocks of each offset at a first look
+REFINED = 4  # offsets that are looked at again
+MOST = 50_000  # blocks, then
+LOW = 5  # vertical and horizontal frequencies of the first look
+DEVIATIONS = (1.0, 1.5)  # factors that are tried: textures have larger errors than expected
+FEWEST = 64  # blocks without clipped samples; of fewer, clipped ones are taken as well
+FLAT = 1.5  # levels between the lightest and the darkest sample of a block
+
+# Chance gives pictures that were compressed once much of one or of the other, never of both.
+LEAST_EVIDENCE = 120.0  # log-likelihood ratio, natural
+LEAST_SHARE = 0.45  # of the evidence that is expected where there is a lattice
+
+
+@dataclass(frozen=True)
+class Trace:
+    """An earlier compression, as far as luma shows it.
+
+    Attributes:
+        offset: (row, column) of the first corner of a block, 0 to 7 each.
+        table: luma quantisation steps, (8, 8), by (vertical, horizontal) frequency.
+        quality: libjpeg's whose table it is, 1 to 100.
+        evidence: log-likelihood ratio against no earlier compression.
+        share: of the evidence that is expected where there is one, about 0 to 1.
+    """
+
+    offset: tuple[int, int]
+    table: Tensor
+    quality: int
+    evidence: float
+    share: float
+
+    @property
+    def sure(self) -> bool:
+        """Whether chance does not explain it."""
+        return self.evidence >= LEAST_EVIDENCE and self.share >= LEAST_SHARE
+
+
+class Luma(NamedTuple):
+    """What is looked at.
+
+    Attributes:
+        plane: (H, W), levels about 0.
+        clipped: (H, W), where a sample stands at its limit: there the error is large.
+        own: the quantised luma of the file at hand and its table, or None for pixels alone.
+        noise: deviation of pixels alone from the earlier file's, beyond rounding, levels.
+    """
+
+    plane: Tensor
+    clipped: Tensor
+    own: tuple[Tensor, Tensor] | None
+    noise: float
+
+
+@lru_cache(maxsize=2)
+def standard_tables(component: int = 0) -> Tensor:
+    """Return the luma (0) or chroma tables of libjpeg's qualities 1 to 100, (100, 64)."""
+    file = io.BytesIO()
+    Image.new("YCbCr", (8, 8)).save(file, format="JPEG", quality=50)
+    with Image.open(file) as image:
+        assert isinstance(image, JpegImageFile)
+        base = torch.tensor(image.quantization[min(component, 1)])
+    quality = torch.arange(1, 101)
+    scale = torch.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    return ((scale[:, None] * base + 50) // 100).clamp(1, LARGEST_STEP)
+
+
+def luma_of(pixels: NDArray[np.uint8], own: Quantised | None, noise: float = 0.0) -> Luma:
+    """Take the luma of pixels (H, W, C), or of the file that they come from, which is exact."""
+    H, W, C = pixels.shape
+    clipped = torch.from_numpy(((pixels == 0) | (pixels == 255)).any(2))
+    if own is not None:
+        q, table = own.coefficients[0], own.tables[0]
+        return Luma(block_idct((q * table)[None])[0, :H, :W], clipped, (q, table), noise)
+    image = to_tensor(pixels)
+    plane = (rgb_to_ycbcr(image) if C == 3 else image)[0, 0] * 255 - 128
+    return Luma(plane, clipped, None, noise)
+
+
+def earlier_compression(luma: Luma) -> Trace:
+    """Find the grid and the quality of the most evident earlier compression.
+
+    Every offset of an 8 x 8 grid is looked at: there the DCT coefficients of an earlier JPEG lie
+    about multiples of its steps, apart from what rounding and the later compression did to them.
+    The error of a later compression is told by its own file. In the file's own grid its integers
+    are looked at instead.
+
+    Args:
+        luma: of the picture.
+
+    Returns:
+        The trace, which may not be ``sure``.
+    """
+    ys, xs = torch.meshgrid(torch.arange(BLOCK), torch.arange(BLOCK), indexing="ij")
+    offsets = list(zip(ys.flatten().tolist(), xs.flatten().tolist(), strict=True))
+    low = torch.arange(BLOCK**2).view(BLOCK, BLOCK)[:LOW, :LOW].flatten()
+    scores = torch.zeros(BLOCK, BLOCK)
+    for offset in offsets:
+        if luma.own is None or offset != (0, 0):
+            scores[offset] = best_quality(evidence_at(luma, offset, SCANNED, low), low)[1]
+    first = scores.flatten().topk(REFINED).indices.tolist()
+    if luma.own is not None:
+        first.append(0)
+    # Near the file's own grid, blocks are almost its own; but on both sides alike.
+    mirrored = scores.roll((-1, -1), (0, 1)).flip(0, 1)
+    every = torch.arange(BLOCK**2)
+    traces = []
+    for offset in (offsets[i] for i in first):
+        quality, found, expected = max(
+            (best_quality(evidence_at(luma, offset, MOST, every, d), every) for d in DEVIATIONS),
+            key=lambda best: best[1],
+        )
+        if luma.own is not None and scores[offset] > 0 and scores[offset] != mirrored[offset]:
+            found *= max(0.0, 1 - 2 * float(mirrored[offset] / scores[offset]))
+        table = standard_tables()[quality - 1].view(BLOCK, BLOCK).float()
+        traces.append(Trace(offset, table, quality, found, found / max(expected, 1.0)))
+    return max(traces, key=lambda trace: (trace.sure, trace.evidence))
+
+
+def evidence_at(
+    luma: Luma,
+    offset: tuple[int, int],
+    limit: int,
+    frequencies: Tensor,
+    factor: float = 1.0,
+) -> Evidence:
+    """Weigh the coefficients of one grid; see ``earlier_compression``.
+
+    Args:
+        luma: of the picture.
+        offset: of the grid.
+        limit: blocks at most, evenly spread.
+        frequencies: indices that are looked at.
+        factor: of the deviation that is expected.
+    """
+    rounding = torch.full((BLOCK, BLOCK), ROUNDING)
+    rounding[0, 0] = ROUNDING_CONSTANT
+    if luma.own is not None and offset == (0, 0):
+        q, table = luma.own
+        rows, columns = (size // BLOCK for size in luma.plane.shape)
+        inner = q[:rows, :columns].flatten(0, 1)
+        used = telling(luma, offset)
+        return cell_evidence(inner[used][None], table, rounding.flatten().sqrt())
+    blocks = blocks_of(luma.plane, offset)[telling(luma, offset)]
+    if limit < len(blocks):
+        blocks = blocks[torch.linspace(0, len(blocks) - 1, limit).long()]
+    coefficients = blocks @ dct_matrix(blocks.dtype, blocks.device)[frequencies].T
+    sigma = (moved_error(luma, offset) + rounding).sqrt().flatten()[frequencies] * factor
+    return lattice_evidence(histograms(coefficients), sigma)
+
+
+def moved_error(luma: Luma, offset: tuple[int, int]) -> Tensor:
+    """Tell the error that later compressions left in another grid, (8, 8), levels^2."""
+    if luma.own is None:
+        return torch.full((BLOCK, BLOCK), luma.noise**2)
+    error = frequency_variances(*luma.own)
+    spread = leakage(1).to(error)
+    return torch.einsum("ui,vj,ij->uv", spread[offset[0]], spread[offset[1]], error)
+
+
+def blocks_of(plane: Tensor, offset: tuple[int, int]) -> Tensor:
+    """Cut the whole blocks of a grid out of a plane: (H, W) -> (blocks, 64)."""
+    rows, columns = ((s - o) // BLOCK for s, o in zip(plane.shape, offset, strict=True))
+    part = plane[offset[0] :, offset[1] :][: rows * BLOCK, : columns * BLOCK]
+    return part.reshape(rows, BLOCK, columns, BLOCK).transpose(1, 2).reshape(-1, BLOCK**2)
+
+
+def telling(luma: Luma, offset: tuple[int, int]) -> Tensor:
+    """Tell which blocks of a grid say something: (blocks,).
+
+    Those that are not flat, since a background of one colour fits many lattices; and, where there
+    are enough of them, those that are free of clipped samples.
+    """
+    blocks = blocks_of(luma.plane, offset)
+    lively = blocks.amax(1) - blocks.amin(1) > FLAT
+    free = lively & ~blocks_of(luma.clipped, offset).any(1)
+    return free if free.sum() >= FEWEST else lively
+
+
+def best_quality(evidence: Evidence, frequencies: Tensor) -> tuple[int, float, float]:
+    """Find the libjpeg quality of most evidence; return it, the evidence and its expectation."""
+    rows = torch.arange(len(frequencies))
+    steps = standard_tables()[:, frequencies] - 1
+    best = int(evidence.likelihood[rows, steps].sum(1).argmax())
+    found, expected = (
+        float(x[rows, steps[best]].sum()) for x in (evidence.found, evidence.expected)
+    )
+    return best + 1, found, expected

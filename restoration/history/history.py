@@ -1,0 +1,96 @@
+"""The history of a picture: the earlier compressions that show in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from restoration.history.detection import Trace, earlier_compression, luma_of, standard_tables
+from restoration.history.recovery import components_of, earlier_file
+from restoration.history.sampling import sampling_of
+from restoration.jpeg import Quantised, to_pixels
+from restoration.jpeg.operator import BLOCK
+
+SMALLEST = 64  # pixels of the shorter side: in smaller pictures chance is too strong
+NOISES = (0.0, 2.5)  # levels: of pixels, and of those that another lossy format has changed
+# Of the integers that are expected to be wrong: from where on, and from where on fully, the
+# picture's own file is asked as well.
+DOUBT = (0.02, 0.04)
+
+
+@dataclass(frozen=True)
+class History:
+    """An earlier JPEG file that a picture was cut out of.
+
+    Attributes:
+        trace: how it shows.
+        file: what it knew, padded to whole coding units.
+        place: (row, column) of the picture's first pixel in it.
+        doubt: the share of its integers, zeros apart, that are expected to be wrong.
+        later: the compression in between, where the picture went through one that is not its own.
+    """
+
+    trace: Trace
+    file: Quantised
+    place: tuple[int, int]
+    doubt: float
+    later: History | None = None
+
+    @property
+    def own_share(self) -> float:
+        """How much the picture's own file should weigh in a restoration, 0 to 1/2."""
+        least, most = DOUBT
+        return 0.5 * min(max((self.doubt - least) / (most - least), 0.0), 1.0)
+
+    @property
+    def last(self) -> History:
+        """The latest compression that was found."""
+        return self if self.later is None else self.later.last
+
+    def __str__(self) -> str:
+        y, x = self.trace.offset
+        text = f"quality {self.trace.quality} at offset ({y}, {x})"
+        return text if self.later is None else f"{text} under {self.later}"
+
+
+def find_history(pixels: NDArray[np.uint8], own: Quantised | None = None) -> History | None:
+    """Find the earlier JPEG compression of a picture, and recover its file.
+
+    Args:
+        pixels: decoded, (H, W, C).
+        own: what the JPEG knows that they come from, or None if they come from elsewhere; then
+            the last compression found may have another below it.
+
+    Returns:
+        The earliest file that is sure, or None.
+    """
+    found = last_but_own(pixels, own)
+    if found is None or own is not None:
+        return found
+    below = last_but_own(to_pixels(found.file.decode()), found.file)
+    if below is None:
+        return found
+    (y, x), (top, left) = found.place, below.place
+    oy, ox = below.trace.offset
+    trace = replace(below.trace, offset=((oy - y) % BLOCK, (ox - x) % BLOCK))
+    return History(trace, below.file, (top + y, left + x), below.doubt, found)
+
+
+def last_but_own(pixels: NDArray[np.uint8], own: Quantised | None) -> History | None:
+    """Find and recover the compression before the file's own; see ``find_history``."""
+    if min(pixels.shape[:2]) < SMALLEST:
+        return None
+    for noise in (0.0,) if own is not None else NOISES:
+        trace = earlier_compression(luma_of(pixels, own, noise))
+        if trace.sure:
+            break
+    else:
+        return None
+    parts = components_of(pixels, own, noise)
+    chroma = standard_tables(1)[trace.quality - 1].view(BLOCK, BLOCK).float()
+    grid = sampling_of(trace, parts, chroma)
+    tables = [trace.table, chroma, chroma][: len(parts)]
+    recovered = earlier_file(pixels, own, grid, tables, noise)
+    return History(trace, recovered.file, grid.before, recovered.doubt)

@@ -1,0 +1,84 @@
+"""Read pictures of any format: a JPEG, or pixels that may come from one."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from restoration.errors import RestorationError
+from restoration.jpeg.image import CompressedImage, Stored, pixels_of
+from restoration.jpeg.opening import MOST_PIXELS, is_image, open_image, read_bytes
+from restoration.jpeg.reading import PNG_DEPTH, read_exif, read_jpeg
+
+JPEG = ("JPEG", "MPO")  # MPO: a JPEG with further pictures behind it
+GREY = ("L", "LA", "1")
+
+
+@dataclass(frozen=True)
+class Picture(Stored):
+    """A decoded picture of which no file tells how it was compressed.
+
+    Attributes:
+        pixels: uint8, (H, W, 3) RGB or (H, W, 1) grey.
+        alpha: opacity, uint8, (H, W), or None where all is opaque.
+        icc: the ICC profile, or None.
+        exif: the EXIF block without its orientation, or None.
+        orientation: 1 to 8 (EXIF).
+    """
+
+    pixels: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None = None
+    icc: bytes | None = None
+    exif: bytes | None = None
+    orientation: int = 1
+
+    def upright(self, pixels: NDArray[np.uint8]) -> Image.Image:
+        """Turn an image in this file's stored orientation upright, with this one's opacity."""
+        image = super().upright(pixels)
+        if self.alpha is not None:
+            image.putalpha(super().upright(self.alpha[..., None]))
+        return image
+
+
+def read_picture(
+    path: str | Path, most: int = MOST_PIXELS, strict: bool = False
+) -> CompressedImage | Picture:
+    """Read a JPEG, or any other picture that Pillow reads; see ``read_jpeg``.
+
+    Raises:
+        RestorationError: the file is missing or damaged, has more than 8 bits per channel, several
+            pictures or colours other than RGB and grey, or is smaller than 16 x 16 or larger than
+            ``most`` pixels.
+    """
+    data = read_bytes(path)
+    if not is_image(data) or format_of(data) in JPEG:
+        return read_jpeg(path, most, strict)
+    image = open_image(data, path, most)
+    number = getattr(image, "n_frames", 1)
+    if number > 1:
+        raise RestorationError(f"{path} holds {number} pictures; save the one you want by itself")
+    deep = image.format == "PNG" and data[PNG_DEPTH] > 8  # Pillow cuts colours to 8 bits
+    if deep or image.mode not in ("RGB", "RGBA", "P", "PA", *GREY):
+        raise RestorationError(f"{path} is not 8-bit RGB or grey; convert it first")
+    colour = "L" if image.mode in GREY else "RGB"
+    rgba = image.convert("RGBA")
+    alpha = np.array(rgba.getchannel("A"))
+    exif, orientation = read_exif(image.info.get("exif"))
+    return Picture(
+        pixels_of(rgba.convert(colour)),
+        alpha=None if alpha.min() == 255 else alpha,
+        icc=image.info.get("icc_profile"),
+        exif=exif,
+        orientation=orientation,
+    )
+
+
+def format_of(data: bytes) -> str | None:
+    """Tell what Pillow takes a file for."""
+    with Image.open(io.BytesIO(data)) as image:
+        return image.format

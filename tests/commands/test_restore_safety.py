@@ -1,0 +1,158 @@
+"""What ``restore`` must never do: destroy an input, leave its folder, hang, or end the others."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from restoration import pipeline
+from restoration.__main__ import main
+from restoration.support.files import safe_name
+
+FAST = ["restore", "--preset", "fast"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch, photo):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(photo[:48, :48]).save("photo.jpg", quality=10)
+    Image.fromarray(photo[:48, :48]).save("photo.png")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--compare", "photo.jpg"], "end its name in .png"),
+        (["-o", "link.png"], "link.png is photo.jpg, which is read"),
+        (["-o", "hard.png"], "hard.png is photo.jpg, which is read"),
+        (["--truth", "photo.png", "-o", "photo.png"], "photo.png is photo.png, which is read"),
+        (["--truth", "photo.png", "--compare", "photo.png"], "which is read"),
+        (["-o", "o.png", "--compare", "o.png"], "both the result and the comparison"),
+        (["-o", "o.png", "--compare", "./sub/../o.png"], "both the result and the comparison"),
+    ],
+)
+def test_no_output_is_an_input_or_another_output(arguments, said, capsys):
+    os.symlink("photo.jpg", "link.png")
+    os.link("photo.jpg", "hard.png")
+    Path("sub").mkdir()
+    before = {p: p.read_bytes() for p in Path().iterdir() if p.is_file()}
+    assert main([*FAST, "photo.jpg", "--overwrite", *arguments]) == 2
+    assert said in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in Path().iterdir() if p.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["..jpg", "...jpg", ".jpg", "a\\b.jpg"])
+def test_outputs_stay_in_their_folder(name):
+    Path("holiday").mkdir()
+    Path("photo.jpg").rename(Path("holiday", name))
+    before = set(Path().iterdir())
+    assert main([*FAST, f"holiday/{name}"]) == 0
+    assert set(Path().iterdir()) == before
+    assert [p.name for p in Path("holiday").glob("*.restored.png")] != []
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("photo", "photo"),
+        ("../../esc", "_.._esc"),
+        ("..", "_"),
+        ("", "_"),
+        ("a/b\\c", "a_b_c"),
+        ("a\nb", "a_b"),
+        ("ä" * 200, "ä" * 80),
+    ],
+)
+def test_names_are_safe(text, name):
+    assert safe_name(text) == name
+
+
+def test_a_damaged_picture_is_restored_and_told_or_refused(capsys, photo):
+    Image.fromarray(photo).save("whole.jpg", quality=40)
+    data = Path("whole.jpg").read_bytes()
+    Path("cut.jpg").write_bytes(data[: len(data) // 2])
+    assert main([*FAST, "cut.jpg", "--json"]) == 0
+    told = capsys.readouterr()
+    assert "cut.jpg: the picture is cut short: nothing is left below line" in told.err
+    assert json.loads(told.out)[0]["damage"].startswith("cut short")
+    assert main([*FAST, "cut.jpg", "--strict", "--overwrite"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_one_file_does_not_end_the_others(capsys, monkeypatch):
+    Path("b.jpg").write_bytes(Path("photo.jpg").read_bytes())
+    restored, calls = pipeline.restore_jpeg, []
+
+    def first_runs_out(*arguments):
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")
+        return restored(*arguments)
+
+    monkeypatch.setattr(pipeline, "restore_jpeg", first_runs_out)
+    os.mkfifo("c.jpg")
+    long = "x" * 300 + ".jpg"
+    assert main([*FAST, "photo.jpg", "b.jpg", "c.jpg", long]) == 1
+    errors = capsys.readouterr().err
+    assert "photo.jpg: the memory does not suffice" in errors
+    assert "c.jpg is no regular file" in errors
+    assert "File name too long" in errors
+    assert Path("b.restored.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--seed", "1" + "0" * 30], 2, "is no seed: give 0 to"),
+        (["--seed", "-1"], 2, "seed"),
+        (["--max-pixels", "100"], 1, "too large: 48 x 48 pixels"),
+        ([], 1, "photo.restored.png is a folder"),
+    ],
+)
+def test_what_would_fail_late_fails_early(arguments, code, said, capsys):
+    Path("photo.restored.png").mkdir()
+    output = [] if said.endswith("folder") else ["-o", "o.png"]
+    try:
+        result = main([*FAST, "photo.jpg", *output, *arguments])
+    except SystemExit as stop:
+        result = stop.code
+    assert result == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+def run(command: str) -> subprocess.CompletedProcess:
+    """Run a shell command in which $R stands for the program."""
+    program = f"{sys.executable} -m restoration"
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command.replace("$R", program)],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+
+
+def test_output_that_nobody_reads_or_that_cannot_be_written_is_no_traceback():
+    Path("phöto.jpg").write_bytes(Path("photo.jpg").read_bytes())
+    gone = run("$R restore --preset fast ph*.jpg --json --overwrite | head -c 0")
+    full = run("$R restore --preset fast ph*.jpg --json --overwrite > /dev/full")
+    names = run("$R restore --preset fast ph*.jpg --overwrite")
+    for result in (gone, full, names):
+        assert b"Traceback" not in result.stderr
+    assert full.returncode == 1
+    assert b"No space left" in full.stderr
+    assert names.returncode == 0
+    assert b"ph\\xf6to" in names.stdout
+
+
+def test_files_that_macos_leaves_are_no_photographs(capsys):
+    Path("._photo.jpg").write_bytes(b"\0\5\x16\7attributes")
+    assert main([*FAST, "."]) == 0
+    assert "._" not in capsys.readouterr().out
+    assert np.array(Image.open("photo.restored.png")).shape == (48, 48, 3)

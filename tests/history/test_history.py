@@ -1,0 +1,76 @@
+"""Earlier compressions that Pillow made are found, and none where there was none."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from restoration.history import find_history
+from restoration.jpeg import compress
+
+
+def saved(pixels: np.ndarray, **options) -> np.ndarray:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="JPEG", **options)
+    return np.array(Image.open(file))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "crop", "subsampling"),
+    [
+        (10, 90, (3, 5), 2),
+        (20, 75, (12, 1), 1),
+        (40, 85, (8, 0), 2),
+        (10, 50, (3, 5), 0),
+        (20, None, (12, 1), 2),
+        (40, 75, (0, 0), 0),
+        (10, 90, (0, 0), 2),
+    ],
+)
+def test_grid_quality_and_sampling_are_found(photo, first, second, crop, subsampling):
+    dy, dx = crop
+    pixels = np.ascontiguousarray(saved(photo, quality=first, subsampling=subsampling)[dy:, dx:])
+    own = None
+    if second is not None:
+        jpeg = compress(pixels, second)
+        pixels, own = jpeg.pixels, jpeg.quantised
+    history = find_history(pixels, own)
+    assert history is not None
+    assert history.trace.offset == (-dy % 8, -dx % 8)
+    assert history.trace.quality == first
+    v, h = {0: (1, 1), 1: (1, 2), 2: (2, 2)}[subsampling]
+    assert history.file.sampling[0] == (v, h)
+    assert history.place == (dy % (8 * v), dx % (8 * h))
+
+
+def test_two_compressions_show_in_pixels(photo):
+    once = saved(photo, quality=10)
+    twice = saved(np.ascontiguousarray(once[3:, 5:]), quality=90)
+    history = find_history(np.ascontiguousarray(twice[1:, 2:]))
+    assert str(history) == "quality 10 at offset (4, 1) under quality 90 at offset (7, 6)"
+    assert history.place == (4, 7)
+
+
+@pytest.mark.parametrize("quality", [5, 10, 30, 75])
+def test_the_files_own_grid_is_no_earlier_one(photo, quality):
+    jpeg = compress(photo, quality)
+    assert find_history(jpeg.pixels, jpeg.quantised) is None
+
+
+def test_clean_pixels_have_no_history(photo):
+    assert find_history(np.ascontiguousarray(photo)) is None
+
+
+@pytest.mark.parametrize("size", [(16, 16), (63, 200)])
+def test_small_pictures_have_no_history(photo, size):
+    height, width = size
+    assert find_history(np.ascontiguousarray(saved(photo, quality=10)[:height, :width])) is None
+
+
+@pytest.mark.parametrize("value", [77, 255])
+def test_flat_pictures_have_no_history(value):
+    pixels = np.full((96, 96, 3), value, np.uint8)
+    assert find_history(pixels) is None
+    jpeg = compress(pixels, 50)
+    assert find_history(jpeg.pixels, jpeg.quantised) is None

@@ -1,0 +1,73 @@
+"""What the documents show works: their commands, their code, the options in their tables."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from restoration.__main__ import main
+from restoration.support.files import find
+
+ROOT = Path(__file__).parents[1]
+README, CONTRIBUTING, CONFIGS = (
+    (ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md", "configs/README.md")
+)
+BASIS = ["--config=configs/base.yaml", "--config=configs/net/low.yaml"]
+MSE = "--config=configs/loss/mse.yaml"
+COMMANDS = re.findall(r"restoration fit (--config (?:.*\\\n)*.*)", README)
+PARTS = re.findall(r"^`(--.*)`$", CONTRIBUTING, re.MULTILINE)
+ROWS = re.findall(r"^\|[^|]*\| (.*`--.*) \|$", CONFIGS, re.MULTILINE)
+OPTIONS = [option for row in ROWS for option in re.findall(r"`(--[^`]*)`", row)]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A folder with a photograph and the documents' own modules."""
+    for name, code in re.findall(r"```python\n# (\w+\.py).*\n([^`]*)```", README + CONTRIBUTING):
+        (tmp_path / name).write_text(code)
+    with Image.open(find("samples/coffee.png")) as photo:
+        photo.crop((0, 0, 64, 64)).save(tmp_path / "photo.jpg", quality=10)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.argv", ["restoration"])
+
+
+def test_the_documents_are_read_as_they_should_be():
+    assert len(COMMANDS) == 3
+    assert len(PARTS) == 4
+    assert len(OPTIONS) > 20
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_readme_runs(command):
+    arguments = shlex.split(command.replace("\\\n", " "))
+    assert main(["fit", *arguments, "--trainer.max_steps", "2", "--folder", "run"]) == 0
+    assert Path("run/restored.png").exists()
+
+
+@pytest.mark.parametrize("options", PARTS)
+def test_a_part_of_ones_own_runs(options):
+    arguments = [*BASIS, MSE, "--data.image=photo.jpg", *shlex.split(options)]
+    short = ["--trainer.max_steps", "2", "--folder", "run"]
+    if "rules" in options:
+        short += ["--rules.begin", "1", "--rules.every", "1"]
+    assert main(["fit", *arguments, *short]) == 0
+    assert Path("run/restored.png").exists()
+
+
+# an option of a loss, and the loss that has it
+@pytest.mark.parametrize(
+    ("part", "loss"),
+    [("", "mse"), ("model.loss.", "sure"), ("loss.kl.", "kl_q_mse"), ("loss.d.", "kl_q_sure")],
+)
+def test_the_options_in_the_tables_parse(part, loss, capsys):
+    options = [o for o in OPTIONS if (part in o if part else "model.loss" not in o)]
+    if part == "model.loss.":
+        options = [o for o in options if ".kl." not in o and ".d." not in o]
+    assert options
+    arguments = [*BASIS, f"--config=configs/loss/{loss}.yaml", "--data.image=photo.jpg"]
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", *arguments, *shlex.split(" ".join(options)), "--print_config"])
+    assert stop.value.code == 0, capsys.readouterr().err
