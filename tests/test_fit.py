@@ -158,7 +158,7 @@ def test_tensorboard_gets_scalars_and_pictures(tmp_path):
     events = EventAccumulator(str(folder))
     events.Reload()
     assert events.Tags()["images"] == [
-        f"images/{n}" for n in ("jpeg", "truth", "output", "smoothed")
+        f"images/{n}" for n in ("jpeg", "truth", "output", "smoothed", "projected")
     ]
     assert [e.step for e in events.Images("images/smoothed")] == [1, 10, 20]
     last = events.Scalars("quality/psnr_smoothed")[-1]
