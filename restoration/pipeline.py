@@ -23,7 +23,7 @@ from restoration.jpeg import CompressedImage, Quantised, to_pixels, to_tensor
 from restoration.jpeg.projection import project
 from restoration.presets import Preset
 
-# Width of the cells, in quantisation steps, onto which corrected images are projected: wider than
+# Part of the cells' width onto which corrected images are projected: wider than
 # for estimates, since they are nearer to the original (tests/benchmarks/ablation.py --of networks).
 CORRECTED_SHRINK = 0.75
 TILE_SIDE = 1024  # of the tiles in which networks are applied: about 0.3 GiB

@@ -1,4 +1,4 @@
-"""Callbacks: they watch a run, measure it and write its files; none knows a loss.
+"""Callbacks: they watch a run, measure it and write its files; none asks a loss.
 
 ``training_step`` returns a dictionary; each callback may add to it, and those after it see what was
 added. So their order is: smooth, measure, keep (with the rules, which may end the run), record,

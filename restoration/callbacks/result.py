@@ -37,8 +37,8 @@ class ResultWriter(NeedsSmoothing):
     and no result file.
 
     Args:
-        shrink: Width of the cells in quantisation steps, 1 for whole ones; null writes the smoothed
-            output as it is.
+        shrink: Part of the cells' width onto which the image is projected, 1 for whole cells; null
+            writes the smoothed output as it is.
         keep: Name of the rule whose output becomes the restored image, "nearest_estimate", say;
             null takes the last one.
     """

@@ -1,1 +1,1 @@
-"""What is typed: one module for each command of the command line."""
+"""What is typed, but for ``fit``, which is LightningCLI's (``restoration.cli``)."""

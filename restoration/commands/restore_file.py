@@ -1,4 +1,4 @@
-"""One JPEG file in, one PNG file out, with the progress in between."""
+"""One picture in, one PNG file out, with the progress in between."""
 
 from __future__ import annotations
 

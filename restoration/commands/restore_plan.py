@@ -22,7 +22,7 @@ class Job:
     """One file to restore.
 
     Attributes:
-        source: the JPEG.
+        source: the picture.
         target: the PNG to write.
         named: whether the user named this very file, rather than a folder or pattern.
     """

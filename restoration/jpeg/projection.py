@@ -9,7 +9,7 @@ from restoration.jpeg.image import Quantised
 from restoration.jpeg.operator import block_dct, block_idct
 from restoration.support.tiles import tiles_of
 
-# Width of the cells, in quantisation steps, onto which results are projected: true coefficients
+# Part of the cells' width onto which results are projected: true coefficients
 # crowd in the middle of their cells. Of 0.2 to 1 the best on tuning photographs, at both qualities
 # within 0.001 dB (tests/benchmarks/shrink.py).
 SHRINK = 0.5

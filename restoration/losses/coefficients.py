@@ -52,9 +52,9 @@ def log_cell_probability(offset: Tensor, scale: Tensor) -> Tensor:
 
 
 class QuantisationError(Loss):
-    """Mean squared error of the coefficients in units of their quantisation steps.
+    """Mean squared error of the coefficients in widths of their cells, mostly quantisation steps.
 
-    L = mean_k ((A x)_k / t_k - q_k)^2.
+    L = mean_k u_k^2, u_k = ((A x)_k / t_k - q_k) / w_k.
     """
 
     def forward(self, output: Tensor, batch: Batch, net: nn.Module) -> dict[str, Tensor]:
@@ -64,12 +64,12 @@ class QuantisationError(Loss):
 
 
 class QuantisationHinge(Loss):
-    """Mean squared distance of the coefficients from their cells, in quantisation steps.
+    """Mean squared distance of the coefficients from their cells, in widths of the cells.
 
-    L = mean_k max(0, |(A x)_k / t_k - q_k| - shrink / 2)^2: zero on the constraint set.
+    L = mean_k max(0, |u_k| - shrink / 2)^2, u_k as in ``offsets``: zero on the constraint set.
 
     Args:
-        shrink: width of the cells in steps; 1 is the whole cell.
+        shrink: part of the cells' width; 1 is the whole cell.
     """
 
     def __init__(self, shrink: float = 1.0) -> None:

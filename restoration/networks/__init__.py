@@ -1,4 +1,4 @@
-"""Untrained networks: the deep image prior's hourglass, and the one that learns corrections."""
+"""Networks: the deep image prior's hourglass, the one that corrects, and that of libraries."""
 
 from restoration.networks.hourglass import Hourglass, Level
 

@@ -16,7 +16,7 @@ from restoration.networks.deblocking import PERIOD, DeblockingNetwork, coarsenes
 from restoration.support.tiles import tiles_of
 
 SIDE = 512  # of a tile, pixels
-SHRINK = 0.75  # width of the cells onto which results are projected, quantisation steps
+SHRINK = 0.75  # part of the cells' width onto which results are projected
 
 
 @torch.inference_mode()

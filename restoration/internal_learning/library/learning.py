@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -100,6 +101,7 @@ class Saving(Checkpoint):
         """
         self.interruption.__exit__()
         if isinstance(exception, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # which Lightning has ignored
             raise Interrupted("stopped; nothing was saved since the last checkpoint") from exception
 
 
