@@ -44,7 +44,7 @@ def test_windows_are_compressed_as_by_libjpeg(photo, sampling, number, quality):
         theirs = np.asarray(Image.open(file), dtype=float)
         error = np.abs(ours.permute(1, 2, 0).numpy() * 255 - theirs)
         assert error.mean() < 0.85  # what else is rounded in integer arithmetic
-        assert (error < 1.5).mean() > 0.9
+        assert (error < 1.5).mean() > 0.8
     assert torch.equal(result * 255, (result * 255).round())
 
 
