@@ -4,6 +4,8 @@ import math
 import pickle
 import signal
 import zipfile
+from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import torch
 from PIL import Image
 
 from restoration.errors import Interrupted, RestorationError
+from restoration.internal_learning.library import module
 from restoration.internal_learning.library.applying import restored_by
 from restoration.internal_learning.library.checkpoint import Description, load_library, read_library
 from restoration.internal_learning.library.learning import learn
@@ -34,7 +37,7 @@ def described(seed=0):
     return Description([8, 8], [1, 1], 2, ["a", "b"], [10, 20, 30], seed=seed)
 
 
-def learned(pictures, path, steps, seed=0, told=lambda module, loss: None):
+def learned(pictures, path, steps, seed=0, told=lambda learning, loss: None):
     learn(pictures, path, described(seed), math.inf, steps, told=told)
     return read_library(path)
 
@@ -42,8 +45,8 @@ def learned(pictures, path, steps, seed=0, told=lambda module, loss: None):
 def test_a_pause_changes_nothing(pictures, tmp_path):
     whole = learned(pictures, tmp_path / "whole.ckpt", 8)
 
-    def interrupt(module, loss):
-        if module.global_step == 3:
+    def interrupt(learning, loss):
+        if learning.global_step == 3:
             signal.raise_signal(signal.SIGINT)
 
     parts = tmp_path / "parts.ckpt"
@@ -79,11 +82,13 @@ def test_a_spent_budget_teaches_nothing_more_but_a_larger_one_does(pictures, tmp
     assert not torch.equal(before["net.head.matrix"], more["state_dict"]["net.head.matrix"])
 
 
-def test_a_budget_ends_the_learning_in_time(pictures, tmp_path):
+def test_a_budget_ends_the_learning_in_time(pictures, tmp_path, monkeypatch):
+    seconds = count()  # every step takes one
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
     path = tmp_path / "library.ckpt"
-    learn(pictures, path, described(), 2.0)
-    spent = read_library(path)["library"]["spent"]
-    assert 2 <= spent < 4
+    learn(pictures, path, described(), 4.0)
+    library = read_library(path)["library"]
+    assert (library["spent"], library["steps"]) == (4, 3)
 
 
 def test_a_library_says_what_it_learned_on(pictures, tmp_path):
@@ -111,6 +116,7 @@ def test_what_is_no_library_is_refused_in_one_line(tmp_path):
         file.writestr("data.pkl", pickle.dumps(Harmful()))
     contents = {
         "text.ckpt": b"not a checkpoint",
+        "words.ckpt": b"something else",  # which unpickles, until a stack is empty
         "nothing.ckpt": b"",
         "pickle.ckpt": pickle.dumps(Harmful()),
         "half.ckpt": (tmp_path / "empty.ckpt").read_bytes()[:200],
