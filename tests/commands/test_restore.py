@@ -117,7 +117,7 @@ def test_what_cannot_be_looked_into_is_one_line(capsys, monkeypatch):
     ("arguments", "code", "message"),
     [
         (["missing.jpg"], 1, "cannot read missing.jpg"),
-        (["photo.png"], 1, "how it was quantised is unknown"),
+        (["photo.png"], 1, "photo.png shows no trace of JPEG compression; give --quality N"),
         (["photo.jpg", "-o", "x.jpg"], 2, "end the name in .png"),
         (["*.jpgg"], 2, "no JPEG files"),
         (["photo.jpg", "photo.jpg", "photo.png", "--truth", "photo.png"], 2, "one input, not"),
