@@ -12,7 +12,7 @@ from pathlib import Path
 import jpeglib
 from jpeglib import DCTJPEG
 
-from restoration.jpeg.frame import END, SCAN
+from restoration.jpeg.frame import END, SCAN, bare
 
 CUT = "premature end"  # in libjpeg's words: the data end before the picture does
 UNREFINED = "damaged or cut short: not all of its refinements are there"
@@ -31,7 +31,7 @@ def read_coefficients(data: bytes) -> tuple[DCTJPEG, list[str]]:
     """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "image.jpg"
-        file.write_bytes(data)
+        file.write_bytes(bare(data))
         try:
             with complaints() as lines:
                 jpeg = jpeglib.read_dct(file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ HUFFMAN_DCT = {0xC0, 0xC1, 0xC2}  # baseline, extended sequential, progressive
 PROGRESSIVE = 0xC2
 FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # C4, C8, CC are no frame headers
 SCAN = 0xDA
+ADDED = {0xFE, *range(0xE1, 0xEE), 0xEF}  # comments, and APPn but for JFIF's 0 and Adobe's 14
 MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # that ends a scan's data
 # A block takes two bits at least, one for its constant and one to say that all else is zero (but
 # one alone in a progressive file). Half of a file may be missing: pictures are often cut short.
@@ -38,9 +40,14 @@ class Segment(NamedTuple):
 
 
 def segments(data: bytes) -> Iterator[Segment]:
-    """Yield the marker segments of a file; the data of scans are skipped."""
+    """Yield the marker segments of a file; the data of scans, and what is none, are skipped."""
     position = len(START)
-    while position + 4 <= len(data) and data[position] == 0xFF:
+    while position + 4 <= len(data):
+        if data[position] != 0xFF:  # something else in between, which libjpeg skips too
+            found = MARKER.search(data, position)
+            if found is None:
+                return
+            position = found.start()
         marker = data[position + 1]
         if marker == 0xFF or marker in BARE:  # fill byte, or nothing behind it
             if marker == END[1]:
@@ -63,6 +70,21 @@ def closed(data: bytes) -> bytes:
         if segment.stop > len(data):
             return data[: segment.start] + END
     return data + END
+
+
+def bare(data: bytes) -> bytes:
+    """Leave out comments and what programs add, on which a reader of coefficients may stumble.
+
+    The two segments that tell how colours are stored stay: JFIF's and Adobe's.
+    """
+    parts, kept = [START], list(segments(data))
+    for segment, following in zip_longest(kept, kept[1:]):
+        if segment.marker in ADDED:
+            continue
+        scan = segment.marker == SCAN
+        stop = (following.start if following else len(data)) if scan else segment.stop
+        parts.append(data[segment.start : stop])
+    return b"".join([*parts, END])
 
 
 def check_frame(data: bytes, name: str | Path) -> None:

@@ -97,3 +97,14 @@ def test_a_few_mutants_are_read_or_refused(photo, tmp_path):
 @pytest.mark.slow
 def test_ten_thousand_mutants_are_read_or_refused(photo, tmp_path):
     assert attack(photo, tmp_path, 10_000).total() == 10_000
+
+
+def test_an_empty_segment_of_a_program_does_not_end_the_process(photo, tmp_path):
+    """jpeglib ends with a segmentation fault on it (found as mutant 7,621)."""
+    data = seeds_of(photo)[0]
+    at = data.index(b"\xff\xe1")
+    (tmp_path / "a.jpg").write_bytes(data[:at] + b"\xff\xe1\0\2" + data[at + 4 :])
+    (tmp_path / "b.jpg").write_bytes(data)
+    some, other = (read_jpeg(tmp_path / name).quantised.coefficients for name in ("a.jpg", "b.jpg"))
+    for mine, theirs in zip(some, other, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
