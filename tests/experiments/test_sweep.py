@@ -156,6 +156,21 @@ def test_a_wrong_shard_is_refused(shard):
         shard_of([], shard)
 
 
+def test_a_run_that_another_sweep_holds_is_left_to_it_and_taken_when_that_dies():
+    run = runs(losses=["mse"])[0]
+    run.folder.mkdir(parents=True)
+    holder = "import filelock, sys, time; x = filelock.FileLock(sys.argv[1]); x.acquire(); print(1)"
+    command = [sys.executable, "-c", holder + "; sys.stdout.flush(); time.sleep(60)"]
+    with subprocess.Popen([*command, run.folder / "run.lock"], stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        assert attempt(run).held
+        assert [p.name for p in run.folder.iterdir()] == ["run.lock"]
+        other.kill()
+    outcome = attempt(run)
+    assert (outcome.held, outcome.error) == (False, None)
+    assert run.finished
+
+
 def test_a_missing_image_names_the_folder():
     with pytest.raises(RestorationError, match="--data-root"):
         runs(images=["c.png"])
