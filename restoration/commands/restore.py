@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from restoration.commands.restore_plan import (
 )
 from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.presets import PRESETS
+from restoration.support.progress import Display
 from restoration.support.usage import Parser, seed
 
 METRICS = ("PSNR", "after", "MS-SSIM", "after")  # columns, in pairs: the JPEG, the result
@@ -107,7 +109,8 @@ def run(options: argparse.Namespace) -> int:
         try:
             for path in (job.target, options.compare):
                 check_writable(path, options.overwrite)  # now, not after minutes of work
-            report = restore_file(job.source, job.target, options, count)
+            with Display(partial(str, count + job.source.name)) as display:
+                report = restore_file(job.source, job.target, options, display.advance)
         except RestorationError as error:  # the other files do not suffer from it
             print(f"restoration restore: error: {error}", file=sys.stderr)
             reports.append({"input": str(job.source), "error": str(error)})

@@ -1,4 +1,4 @@
-"""One picture in, one PNG file out, with the progress in between."""
+"""One picture in, one PNG file out."""
 
 from __future__ import annotations
 
@@ -16,16 +16,22 @@ from restoration.jpeg import (
     to_png,
     to_tensor,
 )
+from restoration.pipeline import Advance
 from restoration.public import Settings, restore_read
 from restoration.support.figures import comparison
 from restoration.support.files import write_atomically
-from restoration.support.progress import Display
 
 
 def restore_file(
-    source: Path, target: Path, options: argparse.Namespace, count: str
+    source: Path, target: Path, options: argparse.Namespace, advance: Advance
 ) -> dict[str, Any]:
     """Restore one file and write it; return the report as a dictionary.
+
+    Args:
+        source: the picture.
+        target: the PNG to write.
+        options: of ``restoration restore``.
+        advance: called now and then with the units of work done since, and those in all.
 
     Raises:
         RestorationError: the file cannot be used or its output not be written.
@@ -43,8 +49,7 @@ def restore_file(
         options.quality,
         options.network,
     )
-    with Display(lambda: count + source.name) as display:
-        image, report = restore_read(picture, source, settings, clean, display.advance, began)
+    image, report = restore_read(picture, source, settings, clean, advance, began)
     write_atomically(target, to_png(image))
     if options.compare is not None:
         before = "JPEG" if isinstance(picture, CompressedImage) else "picture"
