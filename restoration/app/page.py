@@ -78,7 +78,7 @@ class Page:
             self.caption = gr.HTML(elem_id="caption")
             with gr.Column(elem_id="frame"):
                 self.slider = gr.ImageSlider(
-                    show_label=False, buttons=["fullscreen"], elem_id="slider"
+                    show_label=False, buttons=["fullscreen"], min_width=0, elem_id="slider"
                 )
             with gr.Row():
                 self.png = gr.DownloadButton("Download PNG", variant="primary", elem_id="png")

@@ -21,7 +21,7 @@ class Task:
     """One picture to restore, as the process that does it is told.
 
     Attributes:
-        folder: where the inputs lie; names are short, since errors tell them.
+        folder: where the inputs lie.
         source: name of the picture.
         truth: name of the original, for measuring only, or None.
         preset: name of the recipe.

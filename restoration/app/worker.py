@@ -27,19 +27,22 @@ def restore(task: Task, tell: Tell) -> dict[str, Any] | RestorationError:
     Returns:
         The command's report, with "subsampling" beside; or why it failed.
     """
-    os.chdir(task.folder)
-    truth = [] if task.truth is None else ["--truth", task.truth]
-    options = parser().parse_args(["--preset", task.preset, *truth, "--", task.source])
+    source, truth = (
+        task.folder / task.source,
+        None if task.truth is None else task.folder / task.truth,
+    )
+    original = [] if truth is None else ["--truth", str(truth)]
+    options = parser().parse_args(["--preset", task.preset, *original, str(source)])
     try:
-        picture = read_picture(task.source, options.max_pixels, options.strict)
+        picture = read_picture(source, options.max_pixels, options.strict)
         save(picture.upright(picture.pixels), task.before)
-        if task.truth is not None:
-            save(picture.upright(read_truth(task.truth, picture)), task.original)
+        if truth is not None:
+            save(picture.upright(read_truth(truth, picture)), task.original)
         report = restore_file(
-            Path(task.source), task.target, options, lambda units, total: tell((units, total))
+            source, task.target, options, lambda units, total: tell((units, total))
         )
     except RestorationError as error:
-        return error
+        return RestorationError(str(error).replace(f"{task.folder}{os.sep}", ""))
     except OSError as error:  # the disk is full
         return RestorationError(f"{task.source}: {error.strerror}")
     own = picture.quantised if isinstance(picture, CompressedImage) else None

@@ -44,7 +44,8 @@ def running(folder):
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
                 assert process.wait(20) == 130
-                assert process.stderr.read() == "\nrestoration app: stopped\n"
+                told = process.stderr.read()
+                assert told == "\nrestoration app: stopped\n", told
         finally:
             process.kill()
 
