@@ -36,6 +36,7 @@ options:
 examples:
   restoration restore photo.jpg
   restoration restore holiday/ -o better/ --preset fast
+  restoration app
   restoration learn holiday/ -o library.ckpt --budget 8h
   restoration restore photo.jpg --network library.ckpt
   restoration fit --config configs/quickstart.yaml

@@ -15,7 +15,7 @@ from restoration.errors import RestorationError
 from restoration.presets import PRESETS
 
 TICK = 0.25  # seconds between two looks at the progress
-FIT = 560  # pixels, the height of a picture that is made to fit
+FIT = 480  # pixels, the height of a picture that is made to fit
 BORDER = 2  # pixels of the slider's frame, both sides together
 HEAD = """
 <h1>Better pictures from bad JPEGs</h1>
@@ -63,6 +63,7 @@ class Page:
         self.start = gr.Button("Restore", variant="primary", size="lg", elem_id="start")
         self.stop = gr.Button("Cancel", variant="stop", size="lg", visible=False, elem_id="stop")
         self.progress = gr.HTML(visible=False, elem_id="progress")
+        self.table = gr.HTML(visible=False, elem_id="table")
         with gr.Column(visible=False, elem_id="results") as self.results:
             with gr.Row(equal_height=True):
                 self.choice = gr.Dropdown(label="Picture", elem_id="choice", visible=False)
@@ -70,6 +71,7 @@ class Page:
                     [("Fit", 0), ("100 %", 1), ("200 %", 2), ("400 %", 4)],
                     value=0,
                     label="Size (wheel: zoom, drag: move)",
+                    scale=2,
                     elem_id="size",
                 )
                 self.original = gr.Checkbox(
@@ -83,7 +85,6 @@ class Page:
             with gr.Row():
                 self.png = gr.DownloadButton("Download PNG", variant="primary", elem_id="png")
                 self.zip = gr.DownloadButton("Download all (ZIP)", visible=False, elem_id="zip")
-        self.table = gr.HTML(visible=False, elem_id="table")
 
     def connect(self) -> None:
         """Say what happens when something is clicked."""

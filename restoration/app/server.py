@@ -17,7 +17,7 @@ from restoration.app.page import CSS, Page
 from restoration.app.work import Desk
 
 NAMES = ("127.0.0.1", "localhost")  # by which browsers call it
-PATIENCE = 2  # seconds that open pages have when the server ends
+PATIENCE = 1  # second that open pages have when the server ends
 HEADERS = {
     # A browser loads nothing from elsewhere, whatever the page may say; gradio's own scripts are
     # partly in the page, and it builds functions from text.

@@ -49,7 +49,7 @@ def opened(browser, server):
         route.abort()
 
     def open_page():
-        context = browser.new_context(viewport={"width": 1100, "height": 1000})
+        context = browser.new_context(viewport={"width": 1100, "height": 1600})
         context.route(lambda url: not url.startswith((server[1], "data:", "blob:")), elsewhere)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
