@@ -19,7 +19,7 @@ from restoration.internal_learning.ensemble import (
     network_pool,
     optimise,
 )
-from restoration.jpeg import CompressedImage, Quantised, to_pixels, to_tensor
+from restoration.jpeg import CompressedImage, Quantised, Separations, to_pixels, to_tensor
 from restoration.jpeg.projection import project
 from restoration.presets import Preset
 
@@ -146,6 +146,25 @@ def restore_earlier(
     if own is None or not share:
         return image
     return image.lerp(restore(CompressedImage(pixels, own), each), share)
+
+
+def restore_parts(picture: Separations, restore: Method, advance: Advance | None = None) -> Tensor:
+    """Restore a JPEG of other colours part by part.
+
+    Args:
+        picture: of RGB, CMYK or YCCK.
+        restore: restores a JPEG.
+        advance: see ``restore_jpeg``.
+
+    Returns:
+        (1, C, H, W) in [0, 1], of the channels that the picture has.
+    """
+
+    def each(units: int, total: int) -> None:
+        if advance:
+            advance(units, len(picture.parts) * total)
+
+    return picture.joined([restore(part, each) for part in picture.parts])
 
 
 def steps_for(height: int, width: int, preset: Preset) -> int:

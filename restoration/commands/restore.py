@@ -122,6 +122,8 @@ def run(options: argparse.Namespace) -> int:
                     "restored as far as it is whole",
                     file=sys.stderr,
                 )
+            if report["colours"]:
+                print(f"{job.source}: {report['colours']}", file=sys.stderr)
             done += 1
     if options.json:
         print(json.dumps(reports, indent=2))

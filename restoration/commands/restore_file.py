@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from restoration.jpeg import (
-    CompressedImage,
+    Picture,
     pixels_of,
     read_picture,
     read_truth,
@@ -47,7 +47,7 @@ def restore_file(
         image, report = restore_read(picture, source, settings, clean, display.advance, began)
     write_atomically(target, to_png(image))
     if options.compare is not None:
-        before = "JPEG" if isinstance(picture, CompressedImage) else "picture"
+        before = "picture" if isinstance(picture, Picture) else "JPEG"
         panels = {before: picture.upright(picture.pixels), "restored": image}
         if truth is not None:
             panels["original"] = picture.upright(truth)
