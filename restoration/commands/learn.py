@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from restoration.commands.restore import find_inputs
 from restoration.errors import Interrupted, RestorationError, UsageError
-from restoration.support.progress import Display, readable, seconds_of
-from restoration.support.usage import Parser
+from restoration.support.durations import readable
+from restoration.support.progress import Display
+from restoration.support.usage import Parser, duration
 
 if TYPE_CHECKING:
     from restoration.internal_learning.library.module import LibraryLearning
@@ -41,14 +42,6 @@ def parser() -> Parser:
     p.add_argument("--seed", type=int, default=0, help="of all randomness")
     p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     return p
-
-
-def duration(text: str) -> float:
-    """Read a duration for a parser, which tells what is wrong with it."""
-    try:
-        return seconds_of(text)
-    except RestorationError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def run(options: argparse.Namespace) -> int:

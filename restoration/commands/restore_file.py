@@ -42,6 +42,7 @@ def restore_file(
         options.history,
         options.quality,
         options.network,
+        options.budget,
     )
     with Display(lambda: count + source.name) as display:
         image, report = restore_read(picture, source, settings, clean, display.advance, began)
