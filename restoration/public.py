@@ -17,6 +17,7 @@ from restoration.internal_learning.library.restoring import restore_with
 from restoration.jpeg import (
     CompressedImage,
     Picture,
+    Separations,
     compress,
     estimated_quality,
     read_picture,
@@ -32,9 +33,11 @@ from restoration.pipeline import (
     device_named,
     restore_earlier,
     restore_jpeg,
+    restore_parts,
     tile_side,
 )
 from restoration.presets import PRESETS, Preset
+from restoration.support.durations import readable, seconds_of
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Settings:
         history: "auto" or "none".
         quality: to restore as if saved at this JPEG quality.
         network: path of the library whose network restores the picture.
+        budget: seconds, from which the recipe follows instead of from a preset; or None.
     """
 
     preset: str | None
@@ -58,6 +62,7 @@ class Settings:
     history: str
     quality: int | None
     network: str | Path | None
+    budget: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class Report:
         jpeg: how far the picture is from the truth, where that was given.
         restored: how far the result is from the truth, where that was given.
         damage: what is missing of the picture, in a few words; None where it is whole.
+        colours: what became of colours that are neither YCbCr nor grey; None where they are.
     """
 
     size: tuple[int, int]
@@ -86,6 +92,7 @@ class Report:
     jpeg: Scores | None = None
     restored: Scores | None = None
     damage: str | None = None
+    colours: str | None = None
 
 
 class Restored(NamedTuple):
@@ -108,6 +115,7 @@ def restore(
     max_pixels: int = MOST_PIXELS,
     strict: bool = False,
     network: str | Path | None = None,
+    budget: str | None = None,
 ) -> Restored:
     """Restore a JPEG file, or a picture that was one.
 
@@ -129,6 +137,8 @@ def restore(
         strict: refuse pictures that are damaged, which are restored as far as they are whole.
         network: the library whose network restores the picture, see ``restoration learn``; with
             "balanced" and "best" it goes on learning on the picture's own smaller copies.
+        budget: time for the picture, "30s", "5m" or "1h", instead of a preset: networks learn for
+            as long as that allows. The least is what "fast" does.
 
     Returns:
         The image, upright, and the report. ``image.save(path, icc_profile=..., exif=...)`` writes
@@ -141,12 +151,13 @@ def restore(
     began = time.monotonic()
     picture = read_picture(path, max_pixels, strict)
     clean = None if truth is None else to_tensor(read_truth(truth, picture))
-    settings = Settings(preset, seed, device, tile, history, quality, network)
+    seconds = None if budget is None else seconds_of(budget)
+    settings = Settings(preset, seed, device, tile, history, quality, network, seconds)
     return restore_read(picture, path, settings, clean, advance, began)
 
 
 def restore_read(
-    picture: CompressedImage | Picture,
+    picture: CompressedImage | Separations | Picture,
     name: str | Path,
     settings: Settings,
     truth: Tensor | None,
@@ -166,7 +177,10 @@ def restore_read(
     Raises:
         RestorationError: see ``restore``.
     """
-    recipe = settings.preset or ("balanced" if settings.network is None else "fast")
+    if settings.budget is not None and settings.preset is not None:
+        raise RestorationError("give a preset or a budget, not both")
+    swift = settings.network is not None or settings.budget is not None
+    recipe = settings.preset or ("fast" if swift else "balanced")
     if recipe not in PRESETS:
         raise RestorationError(f"no preset {recipe!r}; there are {', '.join(PRESETS)}")
     if settings.history not in ("auto", "none"):
@@ -174,17 +188,27 @@ def restore_read(
     pixels = picture.pixels
     own = picture.quantised if isinstance(picture, CompressedImage) else None
     if settings.quality is not None:
+        if isinstance(picture, Separations):
+            raise RestorationError(f"{name} stores {picture.space}; --quality is for RGB and grey")
         own = compress(pixels, settings.quality).quantised
-    look = settings.history == "auto" and settings.quality is None
-    found = find_history(pixels, own) if look else None
-    if found is None and own is None:
+    found = None
+    if settings.history == "auto" and settings.quality is None:
+        found = None if isinstance(picture, Separations) else find_history(pixels, own)
+    if found is None and isinstance(picture, Picture) and own is None:
         raise RestorationError(
             f"{name} shows no trace of JPEG compression; give --quality N to restore it as if it "
             "had been saved at that quality"
         )
-    method = method_of(settings, PRESETS[recipe])
+    runs = 1
+    if isinstance(picture, Separations):
+        runs = len(picture.parts)
+    elif found is not None and own is not None and found.own_share:
+        runs = 2
+    method = method_of(settings, PRESETS[recipe], runs)
     try:
-        if found is not None:
+        if isinstance(picture, Separations):
+            image = restore_parts(picture, method, advance)
+        elif found is not None:
             image = restore_earlier(pixels, own, found, method, advance)
         elif own is not None:
             image = method(CompressedImage(pixels, own), advance)
@@ -195,6 +219,8 @@ def restore_read(
             f"{name}: the memory does not suffice; close other programs, or give a smaller --tile"
         ) from error
     upright = picture.upright(to_pixels(image))
+    if isinstance(picture, Separations):
+        own = picture.parts[0].quantised
     last = None if own is None else estimated_quality(own.tables[0])
     told = None
     if found is not None:
@@ -202,28 +228,36 @@ def restore_read(
     report = Report(
         size=upright.size,
         quality=found.last.trace.quality if found is not None and last is None else last,
-        preset=recipe,
+        preset=recipe if settings.budget is None else f"within {readable(settings.budget)}",
         seed=settings.seed,
         seconds=round(time.monotonic() - began, 2),
         history=told,
         jpeg=None if truth is None else scores(to_tensor(pixels), truth),
         restored=None if truth is None else scores(image, truth),
-        damage=picture.damage if isinstance(picture, CompressedImage) else None,
+        damage=None if isinstance(picture, Picture) else picture.damage,
+        colours=picture.told if isinstance(picture, Separations) else None,
     )
     return Restored(upright, report)
 
 
-def method_of(settings: Settings, preset: Preset) -> Method:
-    """Choose what restores a JPEG: networks of its own, or that of a library."""
+def method_of(settings: Settings, preset: Preset, runs: int = 1) -> Method:
+    """Choose what restores a JPEG: networks of its own, or that of a library.
+
+    Args:
+        settings: what was asked for.
+        preset: the recipe.
+        runs: number of JPEGs among which the time is divided.
+    """
     seed, tile = settings.seed, settings.tile
+    budget = None if settings.budget is None else settings.budget / runs
     if settings.network is None:
         return lambda jpeg, advance: restore_jpeg(
-            jpeg, preset, seed, settings.device, tile, advance
+            jpeg, preset, seed, settings.device, tile, advance, budget
         )
     net, device = load_library(settings.network).net, device_named(settings.device)
 
     def by_library(jpeg: CompressedImage, advance: Advance | None) -> Tensor:
         side = tile_side(jpeg.quantised.height, jpeg.quantised.width, tile)
-        return restore_with(net, jpeg, preset, seed, device, side, advance)
+        return restore_with(net, jpeg, preset, seed, device, side, advance, budget)
 
     return by_library

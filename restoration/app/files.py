@@ -42,13 +42,24 @@ class Visits:
         self.uploads.setdefault(page, set()).update(map(Path, paths))
 
     def begin(
-        self, page: str, sources: Sequence[str], preset: str, truth: str | None = None
+        self,
+        page: str,
+        sources: Sequence[str],
+        recipe: tuple[str, str],
+        truth: str | None = None,
     ) -> Work:
-        """Ask for pictures to be restored; what the page had before is given up."""
+        """Ask for pictures to be restored; what the page had before is given up.
+
+        Args:
+            page: that asks.
+            sources: the pictures.
+            recipe: see ``Task``.
+            truth: the original of a single picture.
+        """
         self.give_up(page)
         self.arrived(page, [*sources, *filter(None, [truth])])
         folder = Path(tempfile.mkdtemp(dir=self.root))
-        work = self.works[page] = Work(folder, pictures_in(folder, sources, preset, truth))
+        work = self.works[page] = Work(folder, pictures_in(folder, sources, recipe, truth))
         self.desk.add(work)
         return work
 
@@ -71,7 +82,7 @@ class Visits:
 
 
 def pictures_in(
-    folder: Path, sources: Sequence[str], preset: str, truth: str | None
+    folder: Path, sources: Sequence[str], recipe: tuple[str, str], truth: str | None
 ) -> list[Picture]:
     """Bring files into a folder and plan what is made of them there, named as the command does."""
     inputs, results, views = (folder / name for name in ("inputs", "results", "views"))
@@ -88,7 +99,7 @@ def pictures_in(
                 inputs,
                 job.source.name,
                 original,
-                preset,
+                recipe,
                 job.target,
                 views / f"{number}.before.png",
                 views / f"{number}.original.png",

@@ -13,6 +13,7 @@ from restoration.app.words import bar, caption, rows
 from restoration.app.work import Work
 from restoration.errors import RestorationError
 from restoration.presets import PRESETS
+from restoration.support.durations import seconds_of
 
 TICK = 0.25  # seconds between two looks at the progress
 FIT = 480  # pixels, the height of a picture that is made to fit
@@ -24,6 +25,7 @@ original. Pictures stay on this computer. What is made here is deleted when you 
 download it before.</p>
 """
 TIMES = {"fast": "7 seconds", "balanced": "3 minutes", "best": "9 minutes"}
+OWN = "own"
 ONE = "An original belongs to one picture: give one picture, or no original."
 CSS = (Path(__file__).parent / "page.css").read_text()
 
@@ -51,10 +53,19 @@ class Page:
             elem_id="files",
         )
         self.preset = gr.Radio(
-            [(f"{name.capitalize()}: {TIMES[name]}", name) for name in PRESETS],
+            [
+                *((f"{name.capitalize()}: {TIMES[name]}", name) for name in PRESETS),
+                ("In a time of my own", OWN),
+            ],
             value="balanced",
             label="How thoroughly (times for 768 × 512 pixels on two CPU cores)",  # noqa: RUF001
             elem_id="preset",
+        )
+        self.budget = gr.Textbox(
+            "5m",
+            label="Time for each picture, such as 30s, 5m or 1h",
+            visible=False,
+            elem_id="budget",
         )
         with gr.Accordion("I have the original, to measure the result", open=False):
             self.truth = gr.File(
@@ -97,11 +108,13 @@ class Page:
             *(self.start, self.stop, self.progress, self.table, self.results, self.zip),
             *(self.choice, self.size, *views),
         ]
+        asked = [self.files, self.preset, self.budget, self.truth]
         chosen = [self.choice, self.size, self.original]
-        self.start.click(self.restore, [self.files, self.preset, self.truth], outputs, **quiet)
+        self.start.click(self.restore, asked, outputs, **quiet)
         self.stop.click(self.cancel, None, None, queue=False, **quiet)
         for control in (self.choice, self.size, self.original):
             control.input(self.view, chosen, views, queue=False, **quiet)
+        self.preset.change(offer_time, self.preset, self.budget, queue=False, **quiet)
         self.blocks.unload(self.leave)
 
     def note(self, arrived: str | list[str], request: gr.Request) -> None:
@@ -110,16 +123,24 @@ class Page:
         self.visits.arrived(page_of(request), paths)
 
     def restore(
-        self, sources: list[str] | None, preset: str, truth: str | None, request: gr.Request
+        self,
+        sources: list[str] | None,
+        preset: str,
+        budget: str,
+        truth: str | None,
+        request: gr.Request,
     ) -> Iterator[dict]:
         """Restore the pictures; show how far it is until it is done or cancelled."""
         if not sources:
             raise gr.Error("Drop a picture first.", print_exception=False)
         if truth is not None and len(sources) > 1:
             raise gr.Error(ONE, print_exception=False)
+        recipe = ("--budget", budget) if preset == OWN else ("--preset", preset)
         try:
-            work = self.visits.begin(page_of(request), sources, preset, truth)
-        except (OSError, RestorationError) as error:  # the disk is full
+            if preset == OWN:
+                seconds_of(budget)
+            work = self.visits.begin(page_of(request), sources, recipe, truth)
+        except (OSError, RestorationError) as error:  # OSError: the disk is full
             raise gr.Error(str(error), print_exception=False) from error
         yield {
             self.start: gr.update(visible=False),
@@ -208,6 +229,11 @@ class Page:
     def leave(self, request: gr.Request) -> None:
         """Delete what there is of a page that is closed."""
         self.visits.leave(page_of(request))
+
+
+def offer_time(preset: str) -> Any:
+    """Ask for a time where one is wanted."""
+    return gr.update(visible=preset == OWN)
 
 
 def page_of(request: gr.Request) -> str:

@@ -6,15 +6,15 @@ from html import escape
 from typing import Any
 
 from restoration.app.work import Picture, Work
-from restoration.support.progress import readable
+from restoration.support.durations import readable
 
 
 def found(report: dict[str, Any]) -> str:
     """Tell what was found in a file: quality, subsampling, compressions hidden below."""
     quality, history = report["quality"], report["history"]
-    if report["subsampling"] is None:
+    if report["stored"] is None:
         return f"no JPEG now, but once: {history}"
-    own = f"JPEG quality {quality}, {report['subsampling']}"
+    own = f"JPEG quality {quality}, {report['stored']}"
     if history is None:
         return own
     return f"{own}; hidden below: {history.removesuffix(f' under quality {quality}')}"
@@ -40,9 +40,9 @@ def remark(picture: Picture, work: Work, number: int) -> str:
     if picture.error is not None:
         return plain(picture.error)
     if picture.report is not None:
-        done = f"{picture.report['seconds']:.1f} s"
-        damage = picture.report["damage"]
-        return done if damage is None else f"{done}; the picture is {damage}"
+        report = picture.report
+        damage = None if report["damage"] is None else f"the picture is {report['damage']}"
+        return "; ".join(filter(None, [f"{report['seconds']:.1f} s", report["colours"], damage]))
     if work.over.is_set():
         return "not restored"
     return "in work" if number == work.current else "waiting"

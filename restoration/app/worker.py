@@ -14,7 +14,7 @@ from restoration.app.work import Task
 from restoration.commands.restore import parser
 from restoration.commands.restore_file import restore_file
 from restoration.errors import RestorationError
-from restoration.jpeg import CompressedImage, read_picture, read_truth
+from restoration.jpeg import CompressedImage, Picture, Separations, read_picture, read_truth
 from restoration.support.cpu_settings import keep_freed_memory
 from restoration.support.processes import serve
 
@@ -25,14 +25,14 @@ def restore(task: Task, tell: Tell) -> dict[str, Any] | RestorationError:
     """Do what ``restoration restore`` does, and write what the page compares it with.
 
     Returns:
-        The command's report, with "subsampling" beside; or why it failed.
+        The command's report, with "stored" beside; or why it failed.
     """
     source, truth = (
         task.folder / task.source,
         None if task.truth is None else task.folder / task.truth,
     )
     original = [] if truth is None else ["--truth", str(truth)]
-    options = parser().parse_args(["--preset", task.preset, *original, str(source)])
+    options = parser().parse_args([*task.recipe, *original, str(source)])
     try:
         picture = read_picture(source, options.max_pixels, options.strict)
         save(picture.upright(picture.pixels), task.before)
@@ -45,13 +45,21 @@ def restore(task: Task, tell: Tell) -> dict[str, Any] | RestorationError:
         return RestorationError(str(error).replace(f"{task.folder}{os.sep}", ""))
     except OSError as error:  # the disk is full
         return RestorationError(f"{task.source}: {error.strerror}")
-    own = picture.quantised if isinstance(picture, CompressedImage) else None
-    return report | {"subsampling": None if own is None else subsampling(own.sampling)}
+    return report | {"stored": stored(picture)}
 
 
 def save(image: Image.Image, path: Path) -> None:
     """Write a PNG to be looked at: quickly, and with its profile, for browsers mind it."""
     image.save(path, compress_level=1, icc_profile=image.info.get("icc_profile"))
+
+
+def stored(picture: CompressedImage | Separations | Picture) -> str | None:
+    """Tell how a JPEG stores its colours; None for other files."""
+    if isinstance(picture, Picture):
+        return None
+    if isinstance(picture, Separations):
+        return picture.space
+    return subsampling(picture.quantised.sampling)
 
 
 def subsampling(sampling: tuple[tuple[int, int], ...]) -> str:

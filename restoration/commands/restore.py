@@ -23,7 +23,7 @@ from restoration.commands.restore_plan import (
 from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.presets import PRESETS
 from restoration.support.progress import Display
-from restoration.support.usage import Parser, seed
+from restoration.support.usage import Parser, duration, seed
 
 METRICS = ("PSNR", "after", "MS-SSIM", "after")  # columns, in pairs: the JPEG, the result
 
@@ -52,6 +52,12 @@ def parser() -> Parser:
         type=Path,
         metavar="LIBRARY.ckpt",
         help="what restoration learn made; with balanced it goes on learning on each file",
+    )
+    p.add_argument(
+        "--budget",
+        type=duration,
+        metavar="TIME",
+        help="time for each picture instead of a preset: 30s, 5m, 1h",
     )
     p.add_argument("--seed", type=seed, default=0, help="Seed of all randomness.")
     p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
@@ -88,6 +94,8 @@ def run(options: argparse.Namespace) -> int:
     """
     jobs = plan(find_inputs(options.inputs), options.output)
     check_places(jobs, options.truth, options.compare)
+    if options.budget is not None and options.preset is not None:
+        raise UsageError("give --preset or --budget, not both")
     for option in ("truth", "compare"):
         if getattr(options, option) is not None and len(jobs) > 1:
             raise UsageError(f"--{option} goes with one input, not with {len(jobs)}")
@@ -125,6 +133,8 @@ def run(options: argparse.Namespace) -> int:
                     "restored as far as it is whole",
                     file=sys.stderr,
                 )
+            if report["colours"]:
+                print(f"{job.source}: {report['colours']}", file=sys.stderr)
             done += 1
     if options.json:
         print(json.dumps(reports, indent=2))

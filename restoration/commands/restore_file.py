@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from restoration.jpeg import (
-    CompressedImage,
+    Picture,
     pixels_of,
     read_picture,
     read_truth,
@@ -48,11 +48,12 @@ def restore_file(
         options.history,
         options.quality,
         options.network,
+        options.budget,
     )
     image, report = restore_read(picture, source, settings, clean, advance, began)
     write_atomically(target, to_png(image))
     if options.compare is not None:
-        before = "JPEG" if isinstance(picture, CompressedImage) else "picture"
+        before = "picture" if isinstance(picture, Picture) else "JPEG"
         panels = {before: picture.upright(picture.pixels), "restored": image}
         if truth is not None:
             panels["original"] = picture.upright(truth)

@@ -13,7 +13,8 @@ from PIL import Image
 from restoration.errors import RestorationError
 from restoration.jpeg.image import CompressedImage, Stored, pixels_of
 from restoration.jpeg.opening import MOST_PIXELS, is_image, open_image, read_bytes
-from restoration.jpeg.reading import PNG_DEPTH, read_exif, read_jpeg
+from restoration.jpeg.reading import PNG_DEPTH, read_any_jpeg, read_exif
+from restoration.jpeg.separations import Separations
 
 JPEG = ("JPEG", "MPO")  # MPO: a JPEG with further pictures behind it
 GREY = ("L", "LA", "1")
@@ -47,8 +48,8 @@ class Picture(Stored):
 
 def read_picture(
     path: str | Path, most: int = MOST_PIXELS, strict: bool = False
-) -> CompressedImage | Picture:
-    """Read a JPEG, or any other picture that Pillow reads; see ``read_jpeg``.
+) -> CompressedImage | Separations | Picture:
+    """Read a JPEG, or any other picture that Pillow reads; see ``read_any_jpeg``.
 
     Raises:
         RestorationError: the file is missing or damaged, has more than 8 bits per channel, several
@@ -57,7 +58,7 @@ def read_picture(
     """
     data = read_bytes(path)
     if not is_image(data) or format_of(data) in JPEG:
-        return read_jpeg(path, most, strict)
+        return read_any_jpeg(path, most, strict)
     image = open_image(data, path, most)
     number = getattr(image, "n_frames", 1)
     if number > 1:

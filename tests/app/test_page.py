@@ -203,6 +203,22 @@ def test_an_original_measures_and_can_be_looked_at(opened, pictures, capsys):
     np.testing.assert_array_equal(right, np.array(Image.open("photo.restored.png")))
 
 
+def test_a_time_of_ones_own_is_kept(opened, pictures):
+    page = opened()
+    drop(page, "photo.jpg")
+    page.get_by_label("In a time of my own").check()
+    page.fill("#budget textarea, #budget input", "soon")
+    page.click("#start")
+    page.wait_for_selector("text='soon' is no duration")
+    page.fill("#budget textarea, #budget input", "20s")
+    began = time.monotonic()
+    assert restored(page, "In a time of my own") == "Done: 1 of 1 restored"
+    assert time.monotonic() - began < 60
+    assert main(["restore", "--preset", "fast", "photo.jpg"]) == 0
+    _, made = downloaded(page, "#png")
+    assert made != Path("photo.restored.png").read_bytes()  # networks had their say
+
+
 def test_what_cannot_be_is_told_in_one_line(opened, pictures):
     page = opened()
     page.click("#start")

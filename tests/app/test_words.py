@@ -11,18 +11,20 @@ REPORT = {
     "size": (640, 480),
     "quality": 90,
     "history": None,
-    "subsampling": "4:2:0",
+    "stored": "4:2:0",
     "seconds": 7.25,
     "jpeg": None,
     "restored": None,
     "damage": None,
+    "colours": None,
 }
+FAST = ("--preset", "fast")
 MEASURED = REPORT | {"jpeg": {"psnr": 26.294}, "restored": {"psnr": 28.0}}
 
 
 def picture(name="photo.jpg", weight=100, truth=None, **state):
     place = Path("place")
-    return Picture(Task(place, name, truth, "fast", place, place, place), weight, **state)
+    return Picture(Task(place, name, truth, FAST, place, place, place), weight, **state)
 
 
 @pytest.mark.parametrize(
@@ -34,13 +36,19 @@ def picture(name="photo.jpg", weight=100, truth=None, **state):
             "JPEG quality 90, 4:2:0; hidden below: quality 10 at offset (5, 3)",
         ),
         (
-            {"history": "quality 10 at offset (0, 0)", "subsampling": None, "quality": None},
+            {"history": "quality 10 at offset (0, 0)", "stored": None, "quality": None},
             "no JPEG now, but once: quality 10 at offset (0, 0)",
         ),
     ],
 )
 def test_what_was_found_is_told(own, said):
     assert found(REPORT | own) == said
+
+
+def test_what_became_of_colours_and_what_is_missing_is_told():
+    report = REPORT | {"colours": "CMYK, restored by inks", "damage": "cut short"}
+    work = Work(Path(), [picture(report=report)])
+    assert "<td>7.2 s; CMYK, restored by inks; the picture is cut short</td>" in rows(work)
 
 
 def test_the_gain_is_told_where_there_is_an_original():
@@ -59,7 +67,7 @@ def test_names_cannot_write_on_the_page():
     work = Work(Path(), [picture("<b>.jpg", error="<b>.jpg is empty")])
     work.begin(0)
     work.advance(1, 2)
-    for html in (rows(work), bar(work, 0), caption(REPORT | {"subsampling": "<b>"}, False, False)):
+    for html in (rows(work), bar(work, 0), caption(REPORT | {"stored": "<b>"}, False, False)):
         assert "<b>" not in html
         assert "&lt;b&gt;" in html
 

@@ -12,9 +12,10 @@ from PIL import Image
 from restoration.__main__ import main
 from restoration.app.files import Visits, unique, zipped
 from restoration.app.work import Desk
-from restoration.app.worker import subsampling
-from restoration.jpeg import read_jpeg
+from restoration.app.worker import stored, subsampling
+from restoration.jpeg import read_jpeg, read_picture
 
+FAST = ("--preset", "fast")
 SLOW = """
     import pathlib, time
     from restoration.errors import RestorationError
@@ -29,7 +30,7 @@ SLOW = """
         if task.source.startswith("bad"):
             return RestorationError(f"{task.source} is bad")
         task.target.write_bytes(b"restored")
-        return {"preset": task.preset}
+        return {"recipe": task.recipe}
 
     if __name__ == "__main__":
         serve(do)
@@ -58,9 +59,9 @@ def ready(work):
 
 
 def test_a_bad_picture_does_not_end_the_others(visits):
-    work = visits.begin("page", ["bad.jpg", "a.jpg", "dies.jpg", "a.jpg"], "fast")
+    work = visits.begin("page", ["bad.jpg", "a.jpg", "dies.jpg", "a.jpg"], FAST)
     assert work.over.wait(20)
-    assert [p.report for p in work.pictures] == [None, {"preset": "fast"}] * 2
+    assert [p.report for p in work.pictures] == [None, {"recipe": FAST}] * 2
     assert [p.error for p in work.pictures[::2]] == [
         "bad.jpg is bad",
         "dies.jpg: its process ended; was there memory enough?",
@@ -71,9 +72,9 @@ def test_a_bad_picture_does_not_end_the_others(visits):
 
 
 def test_requests_wait_for_each_other_and_cancelling_hands_on(visits):
-    first = visits.begin("one", ["slow.jpg", "a.jpg"], "fast")
+    first = visits.begin("one", ["slow.jpg", "a.jpg"], FAST)
     ready(first)
-    second, third = (visits.begin(page, ["a.jpg"], "fast") for page in ("two", "three"))
+    second, third = (visits.begin(page, ["a.jpg"], FAST) for page in ("two", "three"))
     assert [visits.desk.ahead(work) for work in (first, second, third)] == [0, 1, 2]
     visits.desk.cancel(third)
     assert third.over.is_set()
@@ -85,7 +86,7 @@ def test_requests_wait_for_each_other_and_cancelling_hands_on(visits):
 
 
 def test_a_process_that_is_cancelled_is_gone(visits):
-    work = visits.begin("page", ["slow.jpg"], "fast")
+    work = visits.begin("page", ["slow.jpg"], FAST)
     ready(work)
     process = visits.desk.peer.process
     visits.desk.cancel(work)
@@ -100,7 +101,7 @@ def test_nothing_stays_of_a_page_that_is_closed(visits):
         (folder / "a.jpg").write_bytes(b"a picture")
         visits.arrived(page, [folder / "a.jpg"])
     visits.arrived("two", [visits.root / "one" / "a.jpg"])  # equal files are one
-    work = visits.begin("one", [str(visits.root / "one" / "a.jpg"), "slow.jpg"], "fast")
+    work = visits.begin("one", [str(visits.root / "one" / "a.jpg"), "slow.jpg"], FAST)
     ready(work)
     visits.leave("one")
     assert {p.relative_to(visits.root).as_posix() for p in visits.root.rglob("*.jpg")} == {
@@ -122,6 +123,11 @@ def test_subsampling_has_the_usual_names(option, name, tmp_path, photo):
     assert subsampling(read_jpeg(tmp_path / "a.jpg").quantised.sampling) == name
 
 
+def test_a_jpeg_of_inks_says_so(tmp_path, photo):
+    Image.fromarray(photo[:64, :64]).convert("CMYK").save(tmp_path / "inks.jpg", subsampling=0)
+    assert stored(read_picture(tmp_path / "inks.jpg")) == "CMYK"
+
+
 def test_subsampling_of_rows_alone_of_more_and_of_grey():
     assert subsampling(((2, 1), (1, 1), (1, 1))) == "4:4:0"
     assert subsampling(((1, 4), (1, 1), (1, 1))) == "4:1:1"
@@ -141,7 +147,7 @@ def test_results_are_those_of_the_command(tmp_path, monkeypatch, photo, capsys):
     (tmp_path / "root").mkdir()
     with Desk() as desk:
         visits = Visits(desk, tmp_path / "root")
-        work = visits.begin("page", ["-photo.jpg"], "fast", "clean.png")
+        work = visits.begin("page", ["-photo.jpg"], FAST, "clean.png")
         assert work.over.wait(60)
     (done,) = work.finished
     assert done.task.target.read_bytes() == Path("-photo.restored.png").read_bytes()
