@@ -14,6 +14,7 @@ from PIL import Image
 
 from restoration.app.work import Desk, Picture, Task, Work
 from restoration.commands.restore_plan import plan
+from restoration.support.durations import seconds_of
 
 ZIP = "restored.zip"
 PATIENCE = 10.0  # seconds that a killed process has to be gone
@@ -55,11 +56,17 @@ class Visits:
             sources: the pictures.
             recipe: see ``Task``.
             truth: the original of a single picture.
+
+        Raises:
+            RestorationError: the time is none.
         """
+        option, value = recipe
+        budget = seconds_of(value) if option == "--budget" else None
         self.give_up(page)
         self.arrived(page, [*sources, *filter(None, [truth])])
         folder = Path(tempfile.mkdtemp(dir=self.root))
-        work = self.works[page] = Work(folder, pictures_in(folder, sources, recipe, truth))
+        pictures = pictures_in(folder, sources, recipe, truth)
+        work = self.works[page] = Work(folder, pictures, budget)
         self.desk.add(work)
         return work
 

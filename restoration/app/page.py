@@ -13,7 +13,6 @@ from restoration.app.words import bar, caption, rows
 from restoration.app.work import Work
 from restoration.errors import RestorationError
 from restoration.presets import PRESETS
-from restoration.support.durations import seconds_of
 
 TICK = 0.25  # seconds between two looks at the progress
 FIT = 480  # pixels, the height of a picture that is made to fit
@@ -55,7 +54,7 @@ class Page:
         self.preset = gr.Radio(
             [
                 *((f"{name.capitalize()}: {TIMES[name]}", name) for name in PRESETS),
-                ("In a time of my own", OWN),
+                ("Own time", OWN),
             ],
             value="balanced",
             label="How thoroughly (times for 768 × 512 pixels on two CPU cores)",  # noqa: RUF001
@@ -137,8 +136,6 @@ class Page:
             raise gr.Error(ONE, print_exception=False)
         recipe = ("--budget", budget) if preset == OWN else ("--preset", preset)
         try:
-            if preset == OWN:
-                seconds_of(budget)
             work = self.visits.begin(page_of(request), sources, recipe, truth)
         except (OSError, RestorationError) as error:  # OSError: the disk is full
             raise gr.Error(str(error), print_exception=False) from error

@@ -86,20 +86,20 @@ def status(work: Work, ahead: int) -> str:
         return f"{what}: {', '.join(parts)}"
     if ahead:
         return f"Waiting: {ahead} before you"
-    if work.current is None or not work.fraction:
+    if work.current is None or not work.fraction():
         return "Starting"
     name = work.pictures[work.current].task.source
     count = f"{work.current + 1} of {number}: " if number > 1 else ""
     seconds = work.seconds_left()
     left = "" if seconds is None else f", about {readable(seconds)} left"
-    return f"{count}{name}, {100 * work.fraction:.0f} %{left}"
+    return f"{count}{name}, {100 * work.fraction():.0f} %{left}"
 
 
 def bar(work: Work, ahead: int) -> str:
     """Draw the progress of a request."""
     line = escape(status(work, ahead))
-    if work.over.is_set() or work.fraction:
-        track = f'<div class="track"><div style="width: {100 * work.fraction:.1f}%"></div></div>'
+    if work.over.is_set() or work.fraction():
+        track = f'<div class="track"><div style="width: {100 * work.fraction():.1f}%"></div></div>'
     else:
         track = '<div class="track unknown"><div></div></div>'
     return f'<div class="progress" role="status">{track}<p>{line}</p></div>'

@@ -62,6 +62,7 @@ class Work:
     Args:
         folder: of its own, which holds all its files.
         pictures: What is to be done.
+        budget: seconds for each picture, where the user gave a time; else None.
 
     Attributes:
         current: Number of the picture in work, from 0; None before and after.
@@ -69,29 +70,18 @@ class Work:
         over: Set when nothing more will happen.
     """
 
-    def __init__(self, folder: Path, pictures: list[Picture]) -> None:
+    def __init__(self, folder: Path, pictures: list[Picture], budget: float | None = None) -> None:
         self.folder = folder
         self.pictures = pictures
+        self.budget = budget
         self.current: int | None = None
         self.stopped = False
         self.over = threading.Event()
-        self.until: float | None = None  # when it will be done, if that can be told
+        self.began = 0.0  # the current picture
+        self.units = 0  # of it
+        self.part = 0.0  # of it that is done, 0 to 1
         self.clock = TimeLeft()
-        self.before = 0.0  # pixels of the pictures that are done
-        self.units = 0  # of the current picture
-        self.part = 0.0  # of the current picture, 0 to 1
-
-    @property
-    def total(self) -> int:
-        """Count the pixels of all pictures."""
-        return sum(picture.weight for picture in self.pictures)
-
-    @property
-    def fraction(self) -> float:
-        """Tell how much of the work is done, 0 to 1."""
-        if self.current is None:
-            return 1.0 if self.over.is_set() else 0.0
-        return (self.before + self.part * self.pictures[self.current].weight) / self.total
+        self.until: float | None = None  # when all will be done, if that can be told
 
     @property
     def finished(self) -> list[Picture]:
@@ -100,25 +90,37 @@ class Work:
 
     def begin(self, number: int) -> None:
         """Take the next picture."""
-        self.before = sum(picture.weight for picture in self.pictures[:number])
-        self.units, self.part, self.current = 0, 0.0, number
+        self.began, self.units, self.part, self.current = time.monotonic(), 0, 0.0, number
+        if self.budget is not None:
+            self.until = self.began + self.budget * (len(self.pictures) - number)
 
     def advance(self, units: int, total: int) -> None:
         """Count units of the current picture's work."""
         self.units += units
         self.part = min(self.units / total, 1.0)
-        seconds = self.clock.seconds(self.fraction, 1.0)
-        if seconds is not None:
+        seconds = self.clock.seconds(self.fraction(), 1.0)
+        if seconds is not None and self.budget is None:
             self.until = time.monotonic() + seconds
-
-    def seconds_left(self) -> float | None:
-        """Tell what it will still take, None if unknown; it counts down between two reports."""
-        return None if self.until is None else max(self.until - time.monotonic(), 0.0)
 
     def end(self) -> None:
         """Stay as it is from now on."""
         self.current = None
         self.over.set()
+
+    def fraction(self) -> float:
+        """Tell how much of the work is done, 0 to 1."""
+        if self.current is None:
+            return 1.0 if self.over.is_set() else 0.0
+        if self.budget is not None:  # what there is to do follows from the time
+            part = min((time.monotonic() - self.began) / self.budget, 1.0)
+            return (self.current + part) / len(self.pictures)
+        weights = [picture.weight for picture in self.pictures]
+        done = sum(weights[: self.current]) + self.part * weights[self.current]
+        return done / sum(weights)
+
+    def seconds_left(self) -> float | None:
+        """Tell what it will still take, None if unknown; it counts down between two reports."""
+        return None if self.until is None else max(self.until - time.monotonic(), 0.0)
 
 
 class Desk(AbstractContextManager["Desk"]):

@@ -209,12 +209,12 @@ def test_an_original_measures_and_can_be_looked_at(opened, pictures, capsys):
 def test_a_time_of_ones_own_is_kept(opened, pictures):
     page = opened()
     drop(page, "photo.jpg")
-    page.get_by_label("In a time of my own").check()
+    page.get_by_label("Own time").check()
     page.fill("#budget textarea, #budget input", "soon")
     page.click("#start")
     page.wait_for_selector("text='soon' is no duration")
     page.fill("#budget textarea, #budget input", "1s")  # too short for networks
-    assert restored(page, "In a time of my own") == "Done: 1 of 1 restored"
+    assert restored(page, "Own time") == "Done: 1 of 1 restored"
     assert main(["restore", "--preset", "fast", "photo.jpg"]) == 0
     assert downloaded(page, "#png")[1] == Path("photo.restored.png").read_bytes()
 

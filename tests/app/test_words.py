@@ -96,6 +96,22 @@ def test_a_request_tells_how_far_it_is(monkeypatch):
     assert "not restored" in rows(work)
 
 
+def test_a_time_that_was_given_is_counted_down(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    work = Work(Path(), [picture("a.jpg"), picture("b.jpg", 900)], budget=60)
+    work.begin(0)
+    work.advance(100, 100)  # of the first estimate; more follows from the time that is left
+    now[0] = 15.0
+    assert status(work, 0) == "1 of 2: a.jpg, 12 %, about 2 min left"
+    now[0] = 50.0
+    work.begin(1)
+    now[0] = 80.0
+    assert status(work, 0) == "2 of 2: b.jpg, 75 %, about 30 s left"
+    now[0] = 111.0
+    assert status(work, 0) == "2 of 2: b.jpg, 100 %, about 0 s left"
+
+
 def test_numbers_stand_beside_pictures_that_are_measured():
     work = Work(Path(), [picture(truth="clean.png", report=MEASURED)])
     assert "<td>26.29 dB → 28.00 dB (+1.71)</td>" in rows(work)
