@@ -9,10 +9,11 @@ import yaml
 from jsonargparse import Namespace
 from PIL import Image
 
+from restoration.__main__ import main
 from restoration.cli import check_trainer, with_shipped_configs
 from restoration.commands.report import parser
 from restoration.commands.restore_plan import Job, find_inputs, plan
-from restoration.errors import RestorationError, UsageError
+from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.experiments.report.plots import drawn, mean_curve, pyplot
 from restoration.experiments.results import Configuration, Record
 from restoration.independent import local_rank
@@ -115,6 +116,16 @@ def test_png_keeps_pixels_profile_and_exif():
         np.testing.assert_array_equal(np.array(read), pixels)
         assert read.info["icc_profile"] == b"profile"
         assert read.getexif()[0x010E] == "a bad JPEG"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), Interrupted("1 of 2 done")])
+def test_a_stop_is_told_in_one_line(stop, monkeypatch, capsys):
+    def stopped(*_):
+        raise stop
+
+    monkeypatch.setattr("restoration.__main__.run", stopped)
+    assert main(["kodak"]) == 130
+    assert capsys.readouterr().err == f"\nrestoration kodak: {str(stop) or 'stopped'}\n"
 
 
 def test_curves_are_averaged_as_far_as_all_go():
