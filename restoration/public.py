@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from restoration.errors import RestorationError
+from restoration.formats.opening import MOST_PIXELS
 from restoration.history import find_history
 from restoration.internal_learning.library.checkpoint import load_library
 from restoration.internal_learning.library.restoring import restore_with
@@ -24,7 +25,6 @@ from restoration.jpeg import (
     to_pixels,
     to_tensor,
 )
-from restoration.jpeg.opening import MOST_PIXELS
 from restoration.metrics import Scores, scores
 from restoration.pipeline import (
     Advance,

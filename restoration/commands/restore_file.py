@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from restoration.formats.png import to_png
 from restoration.jpeg import (
     CompressedImage,
     pixels_of,
     read_picture,
     read_truth,
-    to_png,
     to_tensor,
 )
 from restoration.public import Settings, restore_read

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,21 +12,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from restoration.errors import RestorationError
+from restoration.formats.metadata import read_metadata
+from restoration.formats.opening import MOST_PIXELS, is_image, open_image, read_bytes
 from restoration.jpeg.damage import UNREFINED, damage_of, read_coefficients
 from restoration.jpeg.frame import NOT_SENT, START, check_frame, closed, missing_bits
-from restoration.jpeg.image import UPRIGHT, CompressedImage, Quantised, Stored, pixels_of, to_image
-from restoration.jpeg.opening import MOST_PIXELS, is_image, open_image, read_bytes
+from restoration.jpeg.image import CompressedImage, Quantised, Stored, pixels_of, to_image
 
 LOSSLESS = ("PNG", "TIFF", "BMP", "PPM", "GIF", "TGA")
 JUNK = 2**16  # bytes in front of a JPEG at most
 CODING_UNIT = 4  # blocks, which libjpeg makes up where there are no data at all
 PNG_DEPTH = 24  # byte of a PNG that tells its bits per channel
-ORIENTATION = 0x0112  # EXIF tag
-# What Pillow raises for them, when it reads or writes them
-DAMAGED_EXIF = (
-    *(SyntaxError, struct.error, ValueError, KeyError, TypeError, AttributeError),
-    *(OverflowError, OSError),
-)
 
 
 def zigzag() -> NDArray[np.int64]:
@@ -137,22 +130,6 @@ def shape_of(pixels: NDArray) -> str:
     return f"{W} x {H} pixels, {'RGB' if C == 3 else 'grey'}"
 
 
-def read_exif(block: bytes | None) -> tuple[bytes | None, int]:
-    """Split an EXIF block into the rest and the orientation; what is damaged counts as none."""
-    if not block:
-        return None, 1
-    exif, orientation = Image.Exif(), 1
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged metadata is no news
-            exif.load(block)
-            found = exif.pop(ORIENTATION, 1)
-            orientation = found if found in UPRIGHT else 1
-            return exif.tobytes(), orientation
-    except DAMAGED_EXIF:  # tags of a wrong type; the orientation may be known
-        return None, orientation
-
-
 def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
     """Read the coefficients behind an image that Pillow has decoded without complaint."""
     if image.mode not in ("L", "RGB"):
@@ -173,7 +150,7 @@ def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
         raise RestorationError(f"{name} is damaged: nothing of the picture is left")
     if any((jpeg.qt[i] == 0).any() for i in jpeg.quant_tbl_no):
         raise RestorationError(f"{name} is damaged: its quantisation table holds a zero")
-    exif, orientation = read_exif(image.info.get("exif"))
+    metadata, orientation = read_metadata(image, data)
     components = [jpeg.Y, jpeg.Cb, jpeg.Cr] if image.mode == "RGB" else [jpeg.Y]
     quantised = Quantised(
         image.height,
@@ -190,8 +167,7 @@ def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
     return CompressedImage(
         pixels_of(image),
         quantised,
-        icc=image.info.get("icc_profile"),
-        exif=exif,
+        metadata=metadata,
         orientation=orientation,
         damage=damage,
     )

@@ -15,8 +15,8 @@ from restoration.commands.restore_plan import Job, find_inputs, plan
 from restoration.errors import RestorationError, UsageError
 from restoration.experiments.report.plots import drawn, mean_curve, pyplot
 from restoration.experiments.results import Configuration, Record
+from restoration.formats.png import to_png
 from restoration.independent import local_rank
-from restoration.jpeg import to_png
 from restoration.run_folder import run_version, same_run
 
 SETTINGS = {"seed_everything": 0, "model": {"a": 1}, "data": {}, "smoothing": {}, "rules": []}
