@@ -33,6 +33,7 @@ from restoration.pipeline import (
     restore_earlier,
     restore_jpeg,
     tile_side,
+    weakened,
 )
 from restoration.presets import PRESETS, Preset
 
@@ -49,6 +50,7 @@ class Settings:
         history: "auto" or "none".
         quality: to restore as if saved at this JPEG quality.
         network: path of the library whose network restores the picture.
+        strength: 0 to 1, from the picture itself to the restored one.
     """
 
     preset: str | None
@@ -58,6 +60,7 @@ class Settings:
     history: str
     quality: int | None
     network: str | Path | None
+    strength: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ def restore(
     max_pixels: int = MOST_PIXELS,
     strict: bool = False,
     network: str | Path | None = None,
+    strength: float = 1.0,
 ) -> Restored:
     """Restore a JPEG file, or a picture that was one.
 
@@ -129,10 +133,12 @@ def restore(
         strict: refuse pictures that are damaged, which are restored as far as they are whole.
         network: the library whose network restores the picture, see ``restoration learn``; with
             "balanced" and "best" it goes on learning on the picture's own smaller copies.
+        strength: 0 to 1, from the JPEG to the restored picture; all between agrees with the file
+            as the restored one does.
 
     Returns:
         The image, upright, and the report. ``image.save(path, icc_profile=..., exif=...)`` writes
-        it; its ``info`` holds the picture's profile and EXIF.
+        it; its ``info`` holds what the picture's file holds beside the pixels.
 
     Raises:
         RestorationError: the file, the truth or an option cannot be used, or the memory does not
@@ -141,7 +147,7 @@ def restore(
     began = time.monotonic()
     picture = read_picture(path, max_pixels, strict)
     clean = None if truth is None else to_tensor(read_truth(truth, picture))
-    settings = Settings(preset, seed, device, tile, history, quality, network)
+    settings = Settings(preset, seed, device, tile, history, quality, network, strength)
     return restore_read(picture, path, settings, clean, advance, began)
 
 
@@ -153,6 +159,19 @@ def restore_read(
     advance: Advance | None,
     began: float,
 ) -> Restored:
+    """Restore a picture that has been read, and turn it upright; see ``restored_tensor``."""
+    image, report = restored_tensor(picture, name, settings, truth, advance, began)
+    return Restored(picture.upright(to_pixels(image)), report)
+
+
+def restored_tensor(
+    picture: CompressedImage | Picture,
+    name: str | Path,
+    settings: Settings,
+    truth: Tensor | None,
+    advance: Advance | None,
+    began: float,
+) -> tuple[Tensor, Report]:
     """Restore a picture that has been read, and report on it.
 
     Args:
@@ -163,6 +182,9 @@ def restore_read(
         advance: see ``restore``.
         began: ``time.monotonic()`` at the start of the work.
 
+    Returns:
+        (1, C, H, W) in [0, 1] as the picture is stored, and the report.
+
     Raises:
         RestorationError: see ``restore``.
     """
@@ -171,6 +193,8 @@ def restore_read(
         raise RestorationError(f"no preset {recipe!r}; there are {', '.join(PRESETS)}")
     if settings.history not in ("auto", "none"):
         raise RestorationError(f"no history {settings.history!r}; there are auto and none")
+    if not 0 <= settings.strength <= 1:
+        raise RestorationError(f"the strength must lie within 0 and 1, not {settings.strength}")
     pixels = picture.pixels
     own = picture.quantised if isinstance(picture, CompressedImage) else None
     if settings.quality is not None:
@@ -194,13 +218,15 @@ def restore_read(
         raise RestorationError(
             f"{name}: the memory does not suffice; close other programs, or give a smaller --tile"
         ) from error
-    upright = picture.upright(to_pixels(image))
+    if settings.strength != 1:
+        image = weakened(image, pixels, settings.strength, own if found is None else None)
+    H, W, _ = picture.turned(pixels).shape
     last = None if own is None else estimated_quality(own.tables[0])
     told = None
     if found is not None:
         told = str(found) if last is None else f"{found} under quality {last}"
     report = Report(
-        size=upright.size,
+        size=(W, H),
         quality=found.last.trace.quality if found is not None and last is None else last,
         preset=recipe,
         seed=settings.seed,
@@ -210,7 +236,7 @@ def restore_read(
         restored=None if truth is None else scores(image, truth),
         damage=picture.damage if isinstance(picture, CompressedImage) else None,
     )
-    return Restored(upright, report)
+    return image, report
 
 
 def method_of(settings: Settings, preset: Preset) -> Method:

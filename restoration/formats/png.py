@@ -79,7 +79,7 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 def paeth_filtered(pixels: NDArray[np.uint16]) -> bytes:
     """Filter the bytes of (H, W, C) by the Paeth predictor, each row behind its filter's number."""
     H, W, C = pixels.shape
-    raw = pixels.astype(">u2").view(np.uint8).reshape(H, W, 2 * C)
+    raw = pixels.astype(">u2", order="C").view(np.uint8).reshape(H, W, 2 * C)
     lines = np.full((H, 1 + raw[0].size), 4, np.uint8)
     above = np.zeros_like(raw[0], np.int16)
     for y in range(H):

@@ -13,13 +13,19 @@ from PIL import Image, ImageOps
 
 from restoration.errors import RestorationError
 from restoration.formats.metadata import read_metadata
-from restoration.formats.opening import MOST_PIXELS, is_image, open_image, read_bytes
+from restoration.formats.opening import (
+    JPEG_START,
+    JUNK,
+    MOST_PIXELS,
+    is_image,
+    open_image,
+    read_bytes,
+)
 from restoration.jpeg.damage import UNREFINED, damage_of, read_coefficients
 from restoration.jpeg.frame import NOT_SENT, START, check_frame, closed, missing_bits
 from restoration.jpeg.image import CompressedImage, Quantised, Stored, pixels_of, to_image
 
 LOSSLESS = ("PNG", "TIFF", "BMP", "PPM", "GIF", "TGA")
-JUNK = 2**16  # bytes in front of a JPEG at most
 CODING_UNIT = 4  # blocks, which libjpeg makes up where there are no data at all
 PNG_DEPTH = 24  # byte of a PNG that tells its bits per channel
 
@@ -49,7 +55,7 @@ def read_jpeg(path: str | Path, most: int = MOST_PIXELS, strict: bool = False) -
             and YCbCr.
     """
     data = read_bytes(path)
-    start = data.find(START + b"\xff", 0, JUNK)
+    start = data.find(JPEG_START, 0, JUNK)
     if start > 0 and not is_image(data):
         data = data[start:]  # programs and mailboxes leave a few bytes in front
     if data.startswith(START):

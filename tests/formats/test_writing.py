@@ -35,13 +35,13 @@ def all_kinds() -> Metadata:
 
 
 def pixels(photo, kind, dtype):
-    """(21, 37, C), in which neighbours differ by more than a byte where there are 16 bits."""
+    """(37, 21, C), in which neighbours differ by more than a byte where there are 16 bits."""
     image = photo[:21, :37, : {"grey": 1, "grey alpha": 1}.get(kind, 3)]
     if dtype == np.uint16:
         image = image.astype(np.uint16) * 257 - np.arange(37, dtype=np.uint16)[:, None] * 7
     if kind.endswith("alpha"):
         image = np.dstack([image, image[..., :1] // 2])
-    return image
+    return image.swapaxes(0, 1)  # as turned pictures are: not in one piece of memory
 
 
 def decoded(data: bytes, name: str) -> np.ndarray:
