@@ -19,7 +19,7 @@ from restoration.internal_learning.ensemble import (
     network_pool,
     optimise,
 )
-from restoration.jpeg import CompressedImage, Quantised, to_pixels, to_tensor
+from restoration.jpeg import CompressedImage, Quantised, Separations, to_pixels, to_tensor
 from restoration.jpeg.projection import project
 from restoration.presets import Preset
 from restoration.support.usage import SMALLEST_TILE
@@ -142,7 +142,10 @@ def restore_earlier(
 
     earlier = CompressedImage(to_pixels(history.file.decode()), history.file)
     top, left = history.place
-    image = restore(earlier, each)[..., top : top + H, left : left + W]
+    shown = (H, W) if history.scaling is None else history.scaling.before
+    image = restore(earlier, each)[..., top : top + shown[0], left : left + shown[1]]
+    if history.scaling is not None:
+        image = history.scaling.onwards(image).clamp_(0, 1)
     if own is None or not share:
         return image
     return image.lerp(restore(CompressedImage(pixels, own), each), share)
@@ -164,6 +167,25 @@ def weakened(
     """
     mixed = to_tensor(pixels).lerp(image.cpu(), strength)
     return mixed if own is None or strength == 0 else project(mixed, own, 1).clamp_(0, 1)
+
+
+def restore_parts(picture: Separations, restore: Method, advance: Advance | None = None) -> Tensor:
+    """Restore a JPEG of other colours part by part.
+
+    Args:
+        picture: of RGB, CMYK or YCCK.
+        restore: restores a JPEG.
+        advance: see ``restore_jpeg``.
+
+    Returns:
+        (1, C, H, W) in [0, 1], of the channels that the picture has.
+    """
+
+    def each(units: int, total: int) -> None:
+        if advance:
+            advance(units, len(picture.parts) * total)
+
+    return picture.joined([restore(part, each) for part in picture.parts])
 
 
 def steps_for(height: int, width: int, preset: Preset) -> int:

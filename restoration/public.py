@@ -18,6 +18,7 @@ from restoration.internal_learning.library.restoring import restore_with
 from restoration.jpeg import (
     CompressedImage,
     Picture,
+    Separations,
     compress,
     estimated_quality,
     read_picture,
@@ -32,6 +33,7 @@ from restoration.pipeline import (
     device_named,
     restore_earlier,
     restore_jpeg,
+    restore_parts,
     tile_side,
     weakened,
 )
@@ -78,6 +80,7 @@ class Report:
         jpeg: how far the picture is from the truth, where that was given.
         restored: how far the result is from the truth, where that was given.
         damage: what is missing of the picture, in a few words; None where it is whole.
+        colours: what became of colours that are neither YCbCr nor grey; None where they are.
     """
 
     size: tuple[int, int]
@@ -89,6 +92,7 @@ class Report:
     jpeg: Scores | None = None
     restored: Scores | None = None
     damage: str | None = None
+    colours: str | None = None
 
 
 class Restored(NamedTuple):
@@ -152,7 +156,7 @@ def restore(
 
 
 def restore_read(
-    picture: CompressedImage | Picture,
+    picture: CompressedImage | Separations | Picture,
     name: str | Path,
     settings: Settings,
     truth: Tensor | None,
@@ -165,7 +169,7 @@ def restore_read(
 
 
 def restored_tensor(
-    picture: CompressedImage | Picture,
+    picture: CompressedImage | Separations | Picture,
     name: str | Path,
     settings: Settings,
     truth: Tensor | None,
@@ -198,17 +202,22 @@ def restored_tensor(
     pixels = picture.pixels
     own = picture.quantised if isinstance(picture, CompressedImage) else None
     if settings.quality is not None:
+        if isinstance(picture, Separations):
+            raise RestorationError(f"{name} stores {picture.space}; --quality is for RGB and grey")
         own = compress(pixels, settings.quality).quantised
-    look = settings.history == "auto" and settings.quality is None
-    found = find_history(pixels, own) if look else None
-    if found is None and own is None:
+    found = None
+    if settings.history == "auto" and settings.quality is None:
+        found = None if isinstance(picture, Separations) else find_history(pixels, own)
+    if found is None and isinstance(picture, Picture) and own is None:
         raise RestorationError(
             f"{name} shows no trace of JPEG compression; give --quality N to restore it as if it "
             "had been saved at that quality"
         )
     method = method_of(settings, PRESETS[recipe])
     try:
-        if found is not None:
+        if isinstance(picture, Separations):
+            image = restore_parts(picture, method, advance)
+        elif found is not None:
             image = restore_earlier(pixels, own, found, method, advance)
         elif own is not None:
             image = method(CompressedImage(pixels, own), advance)
@@ -220,13 +229,14 @@ def restored_tensor(
         ) from error
     if settings.strength != 1:
         image = weakened(image, pixels, settings.strength, own if found is None else None)
-    H, W, _ = picture.turned(pixels).shape
+    if isinstance(picture, Separations):
+        own = picture.parts[0].quantised
     last = None if own is None else estimated_quality(own.tables[0])
     told = None
     if found is not None:
         told = str(found) if last is None else f"{found} under quality {last}"
     report = Report(
-        size=(W, H),
+        size=picture.size,
         quality=found.last.trace.quality if found is not None and last is None else last,
         preset=recipe,
         seed=settings.seed,
@@ -234,7 +244,8 @@ def restored_tensor(
         history=told,
         jpeg=None if truth is None else scores(to_tensor(pixels), truth),
         restored=None if truth is None else scores(image, truth),
-        damage=picture.damage if isinstance(picture, CompressedImage) else None,
+        damage=None if isinstance(picture, Picture) else picture.damage,
+        colours=picture.told if isinstance(picture, Separations) else None,
     )
     return image, report
 

@@ -164,6 +164,8 @@ def attempt(job: Job, options: argparse.Namespace, form: Format, count: str) -> 
             f"{job.source}: the picture is {done['damage']}; restored as far as it is whole",
             file=sys.stderr,
         )
+    if done["colours"]:
+        print(f"{job.source}: {done['colours']}", file=sys.stderr)
     return report | {"output": str(job.target), **done}
 
 

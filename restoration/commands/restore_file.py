@@ -12,7 +12,7 @@ import numpy as np
 
 from restoration.formats.writing import Format
 from restoration.jpeg import (
-    CompressedImage,
+    Picture,
     pixels_of,
     read_picture,
     read_truth,
@@ -59,7 +59,7 @@ def restore_file(
     kept = picture.metadata.stripped() if options.strip else picture.metadata
     write_atomically(target, form.encode(pixels, kept))
     if options.compare is not None:
-        before = "JPEG" if isinstance(picture, CompressedImage) else "picture"
+        before = "picture" if isinstance(picture, Picture) else "JPEG"
         panels = {before: picture.pixels, "restored": to_pixels(image)}
         if truth is not None:
             panels["original"] = truth

@@ -32,6 +32,7 @@ ROUNDING = 0.15
 ROUNDING_CONSTANT = 4.0
 
 SCANNED = 384  # blocks of each offset at a first look
+LOOKED_AT = 4  # times as many, evenly spread, from which those are taken that say something
 REFINED = 4  # offsets that are looked at again
 MOST = 50_000  # blocks, then
 LOW = 5  # vertical and horizontal frequencies of the first look
@@ -75,13 +76,14 @@ class Luma(NamedTuple):
         plane: (H, W), levels about 0.
         clipped: (H, W), where a sample stands at its limit: there the error is large.
         own: the quantised luma of the file at hand and its table, or None for pixels alone.
-        noise: deviation of pixels alone from the earlier file's, beyond rounding, levels.
+        error: that the file's own compression left, or deviation of pixels alone from the earlier
+            file's beyond rounding, by frequency, (8, 8), levels^2.
     """
 
     plane: Tensor
     clipped: Tensor
     own: tuple[Tensor, Tensor] | None
-    noise: float
+    error: Tensor
 
 
 @lru_cache(maxsize=2)
@@ -103,10 +105,11 @@ def luma_of(pixels: NDArray[np.uint8], own: Quantised | None, noise: float = 0.0
     clipped = torch.from_numpy(((pixels == 0) | (pixels == 255)).any(2))
     if own is not None:
         q, table = own.coefficients[0], own.tables[0]
-        return Luma(block_idct((q * table)[None])[0, :H, :W], clipped, (q, table), noise)
+        plane = block_idct((q * table)[None])[0, :H, :W]
+        return Luma(plane, clipped, (q, table), frequency_variances(q, table))
     image = to_tensor(pixels)
     plane = (rgb_to_ycbcr(image) if C == 3 else image)[0, 0] * 255 - 128
-    return Luma(plane, clipped, None, noise)
+    return Luma(plane, clipped, None, torch.full((BLOCK, BLOCK), noise**2))
 
 
 def earlier_compression(luma: Luma) -> Trace:
@@ -171,11 +174,10 @@ def evidence_at(
         q, table = luma.own
         rows, columns = (size // BLOCK for size in luma.plane.shape)
         inner = q[:rows, :columns].flatten(0, 1)
-        used = telling(luma, offset)
+        used = telling(blocks_of(luma.plane, offset), blocks_of(luma.clipped, offset))
         return cell_evidence(inner[used][None], table, rounding.flatten().sqrt())
-    blocks = blocks_of(luma.plane, offset)[telling(luma, offset)]
-    if limit < len(blocks):
-        blocks = blocks[torch.linspace(0, len(blocks) - 1, limit).long()]
+    some, clipped = (blocks_of(x, offset, LOOKED_AT * limit) for x in (luma.plane, luma.clipped))
+    blocks = evenly(some[telling(some, clipped)], limit)
     coefficients = blocks @ dct_matrix(blocks.dtype, blocks.device)[frequencies].T
     sigma = (moved_error(luma, offset) + rounding).sqrt().flatten()[frequencies] * factor
     return lattice_evidence(histograms(coefficients), sigma)
@@ -184,28 +186,45 @@ def evidence_at(
 def moved_error(luma: Luma, offset: tuple[int, int]) -> Tensor:
     """Tell the error that later compressions left in another grid, (8, 8), levels^2."""
     if luma.own is None:
-        return torch.full((BLOCK, BLOCK), luma.noise**2)
-    error = frequency_variances(*luma.own)
-    spread = leakage(1).to(error)
-    return torch.einsum("ui,vj,ij->uv", spread[offset[0]], spread[offset[1]], error)
+        return luma.error
+    spread = leakages().to(luma.error)
+    return torch.einsum("ui,vj,ij->uv", spread[offset[0]], spread[offset[1]], luma.error)
 
 
-def blocks_of(plane: Tensor, offset: tuple[int, int]) -> Tensor:
-    """Cut the whole blocks of a grid out of a plane: (H, W) -> (blocks, 64)."""
-    rows, columns = ((s - o) // BLOCK for s, o in zip(plane.shape, offset, strict=True))
-    part = plane[offset[0] :, offset[1] :][: rows * BLOCK, : columns * BLOCK]
-    return part.reshape(rows, BLOCK, columns, BLOCK).transpose(1, 2).reshape(-1, BLOCK**2)
+@lru_cache(maxsize=1)
+def leakages() -> Tensor:
+    """Return ``leakage`` of samples as fine as the picture's, (8, 8, 8)."""
+    return leakage(1)
 
 
-def telling(luma: Luma, offset: tuple[int, int]) -> Tensor:
-    """Tell which blocks of a grid say something: (blocks,).
+def blocks_of(plane: Tensor, offset: tuple[int, int], limit: int | None = None) -> Tensor:
+    """Cut the whole blocks of a grid out of a plane, or some, evenly spread: (blocks, 64)."""
+    cells = plane[offset[0] :, offset[1] :].unfold(0, BLOCK, BLOCK).unfold(1, BLOCK, BLOCK)
+    columns = cells.shape[1]
+    chosen = evenly(torch.arange(cells.shape[0] * columns), limit)
+    return cells[chosen // max(columns, 1), chosen % max(columns, 1)].flatten(1)
+
+
+def evenly(rows: Tensor, limit: int | None) -> Tensor:
+    """Take at most ``limit`` of the rows, evenly spread."""
+    if limit is None or limit >= len(rows):
+        return rows
+    return rows[torch.linspace(0, len(rows) - 1, limit).long()]
+
+
+def telling(blocks: Tensor, clipped: Tensor) -> Tensor:
+    """Tell which blocks say something: (blocks,).
 
     Those that are not flat, since a background of one colour fits many lattices; and, where there
     are enough of them, those that are free of clipped samples.
+
+    Args:
+        blocks: (blocks, 64), levels.
+        clipped: which samples stand at their limit, (blocks, 64).
     """
-    blocks = blocks_of(luma.plane, offset)
-    lively = blocks.amax(1) - blocks.amin(1) > FLAT
-    free = lively & ~blocks_of(luma.clipped, offset).any(1)
+    low, high = blocks.aminmax(dim=1)
+    lively = high - low > FLAT
+    free = lively & ~clipped.any(1)
     return free if free.sum() >= FEWEST else lively
 
 

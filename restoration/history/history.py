@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from restoration.history.detection import Trace, earlier_compression, luma_of, standard_tables
 from restoration.history.recovery import components_of, earlier_file
+from restoration.history.resized import resized_compression
 from restoration.history.sampling import sampling_of
+from restoration.history.scaling import Scaling
 from restoration.jpeg import Quantised, to_pixels
 from restoration.jpeg.operator import BLOCK
 
@@ -30,6 +32,7 @@ class History:
         place: (row, column) of the picture's first pixel in it.
         doubt: the share of its integers, zeros apart, that are expected to be wrong.
         later: the compression in between, where the picture went through one that is not its own.
+        scaling: how the picture was resized after it, if it was.
     """
 
     trace: Trace
@@ -37,6 +40,7 @@ class History:
     place: tuple[int, int]
     doubt: float
     later: History | None = None
+    scaling: Scaling | None = None
 
     @property
     def own_share(self) -> float:
@@ -52,6 +56,8 @@ class History:
     def __str__(self) -> str:
         y, x = self.trace.offset
         text = f"quality {self.trace.quality} at offset ({y}, {x})"
+        if self.scaling is not None:
+            text = f"quality {self.trace.quality}, {self.scaling}"
         return text if self.later is None else f"{text} under {self.later}"
 
 
@@ -69,8 +75,10 @@ def find_history(pixels: NDArray[np.uint8], own: Quantised | None = None) -> His
     found = last_but_own(pixels, own)
     if found is None or own is not None:
         return found
+    if found.scaling is not None:
+        return found
     below = last_but_own(to_pixels(found.file.decode()), found.file)
-    if below is None:
+    if below is None or below.scaling is not None:
         return found
     (y, x), (top, left) = found.place, below.place
     oy, ox = below.trace.offset
@@ -82,15 +90,19 @@ def last_but_own(pixels: NDArray[np.uint8], own: Quantised | None) -> History | 
     """Find and recover the compression before the file's own; see ``find_history``."""
     if min(pixels.shape[:2]) < SMALLEST:
         return None
+    scaling = None
     for noise in (0.0,) if own is not None else NOISES:
         trace = earlier_compression(luma_of(pixels, own, noise))
+        parts = components_of(pixels, own, noise)
         if trace.sure:
             break
     else:
-        return None
-    parts = components_of(pixels, own, noise)
+        resized = resized_compression(parts[0])
+        if resized is None or not resized.sure:
+            return None
+        trace, scaling, noise = *resized, 0.0
     chroma = standard_tables(1)[trace.quality - 1].view(BLOCK, BLOCK).float()
-    grid = sampling_of(trace, parts, chroma)
+    grid = sampling_of(trace, parts, chroma, scaling)
     tables = [trace.table, chroma, chroma][: len(parts)]
     recovered = earlier_file(pixels, own, grid, tables, noise)
-    return History(trace, recovered.file, grid.before, recovered.doubt)
+    return History(trace, recovered.file, grid.before, recovered.doubt, scaling=scaling)

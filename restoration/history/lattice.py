@@ -91,12 +91,14 @@ def lattice_evidence(counts: Tensor, sigma: Tensor) -> Evidence:
         sigma: deviation of the coefficients from the lattice, levels, (frequencies,).
     """
     evidence = Evidence(len(counts))
+    occurring = int(counts.any(0).nonzero().max()) + 1 if counts.any() else 0
+    counts = counts[:, :occurring]
     levels = (sigma.log() / math.log(RATIO)).round().int()
     for level in levels.unique().tolist():
         some = levels == level
         ratio, expected = lattice_weights(level)
-        evidence.found[some] = counts[some] @ ratio
-        evidence.expected[some] = counts[some] @ expected
+        evidence.found[some] = counts[some] @ ratio[:occurring]
+        evidence.expected[some] = counts[some] @ expected[:occurring]
     evidence.likelihood = evidence.found
     return evidence
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -40,11 +41,23 @@ class Evident(NamedTuple):
         samples: (rows, columns), levels about 0.
         ratio: pixels per sample, (vertical, horizontal).
         error: of the samples' own quantisation, by frequency, (8, 8), levels^2.
+        table: their own quantisation table, (8, 8), or None where they come from no JPEG.
     """
 
     samples: Tensor
     ratio: tuple[int, int]
     error: Tensor
+    table: Tensor | None = None
+
+    def saved(self, samples: Tensor) -> Tensor:
+        """Do to other samples what was done to these: quantise them, or round."""
+        if self.table is None:
+            return samples.round()
+        rows, columns = samples.shape
+        padding = (0, -columns % BLOCK, 0, -rows % BLOCK)
+        padded = F.pad(samples[None, None], padding, mode="replicate")[:, 0]
+        levels = (block_dct(padded) / self.table).round() * self.table
+        return block_idct(levels)[0, :rows, :columns]
 
 
 def components_of(
@@ -60,16 +73,25 @@ def components_of(
     for c, (q, table) in enumerate(zip(own.coefficients, own.tables, strict=True)):
         v, h = own.operator.ratio(c)
         samples = block_idct((q * table)[None])[0, : -(-H // v), : -(-W // h)]
-        result.append(Evident(samples, (v, h), frequency_variances(q, table)))
+        result.append(Evident(samples, (v, h), frequency_variances(q, table), table))
     return result
 
 
-def deviation(component: Evident, grid: Grid, index: int) -> Tensor:
-    """Expect the deviation of an earlier file's coefficients, (8, 8), levels."""
-    rounding = torch.full((BLOCK, BLOCK), ROUNDING)
-    rounding[0, 0] = ROUNDING_CONSTANT
+def deviation(component: Evident, grid: Grid, index: int, way: Way, table: Tensor) -> Tensor:
+    """Expect the deviation of an earlier file's coefficients, (8, 8), levels.
+
+    Args:
+        component: of the picture at hand.
+        grid: of the earlier file.
+        index: of the component.
+        way: from the earlier file's samples to those at hand.
+        table: the earlier file's.
+    """
     ratio = grid.ratio(index)
-    if component.ratio == ratio:
+    if grid.scaling is not None:
+        q = (block_dct(way.back(component.samples)[None])[0] / table).round()
+        moved = measured_error(component, way, q * table)
+    elif component.ratio == ratio:
         shift = [corner // r % BLOCK for corner, r in zip(grid.corner, ratio, strict=True)]
         spread = leakage(1).to(component.error)
         moved = torch.einsum("ui,vj,ij->uv", spread[shift[0]], spread[shift[1]], component.error)
@@ -77,7 +99,30 @@ def deviation(component: Evident, grid: Grid, index: int) -> Tensor:
             moved = component.error
     else:
         moved = component.error.mean().expand(BLOCK, BLOCK)
-    return (moved + rounding).sqrt()
+    return (moved + rounding_error()).sqrt()
+
+
+def rounding_error() -> Tensor:
+    """Return what rounding to 8-bit RGB leaves in coefficients, (8, 8), levels^2."""
+    rounding = torch.full((BLOCK, BLOCK), ROUNDING)
+    rounding[0, 0] = ROUNDING_CONSTANT
+    return rounding
+
+
+def measured_error(component: Evident, way: Way, coefficients: Tensor) -> Tensor:
+    """Measure what the way to the picture at hand and back does to coefficients like these.
+
+    Args:
+        component: of the picture at hand.
+        way: from the earlier file's samples to those at hand.
+        coefficients: of an earlier picture, (rows, columns, 8, 8), levels.
+
+    Returns:
+        The mean squared error by frequency, (8, 8).
+    """
+    later = component.saved(way.onwards(block_idct(coefficients[None])[0]))
+    error = block_dct(way.back(later)[None])[0] - coefficients
+    return error.square().mean((0, 1))
 
 
 def most_likely(
@@ -144,9 +189,19 @@ def earlier_file(
     top, left = grid.before
     parts = components_of(pixels, own, noise)
     ways = [grid.way(H, W, c, part.ratio) for c, part in enumerate(parts)]
-    sigmas = [deviation(part, grid, c) for c, part in enumerate(parts)]
+    sigmas = [
+        deviation(part, grid, c, way, table)
+        for c, (part, way, table) in enumerate(zip(parts, ways, tables, strict=True))
+    ]
+    shown = (H, W) if grid.scaling is None else grid.scaling.before
+    resized = (None, None) if grid.scaling is None else tuple(map(grid.scaling.along, range(2)))
     averages = [
-        Way(*(Axis.of(size, 0, size, 1, r) for size, r in zip((H, W), part.ratio, strict=True)))
+        Way(
+            *(
+                Axis.of(size, 0, before, 1, r, how)
+                for size, before, r, how in zip((H, W), shown, part.ratio, resized, strict=True)
+            )
+        )
         for part in parts
     ]
     operator = JPEGOperator(height, width, grid.sampling, block_grids(height, width, grid.sampling))
@@ -165,7 +220,7 @@ def earlier_file(
                     change, tables[c], sigmas[c], laplacian_rates(q[c].double())
                 )
         decoded = operator.decode([(x * t)[None] for x, t in zip(q, tables, strict=True)])
-        image = to_8bit(decoded[..., top : top + H, left : left + W])
+        image = to_8bit(decoded[..., top : top + shown[0], left : left + shown[1]])
         planes = operator.planes(image)[0]
         lacking = [
             part.samples - average.onwards(planes[c])

@@ -12,6 +12,7 @@ from scipy import sparse
 from scipy.linalg import solveh_banded
 from torch import Tensor
 
+from restoration.history.scaling import Scaling
 from restoration.jpeg.operator import BLOCK
 
 SMOOTH = 1e-2  # weight of differences in the least squares for subsampled components
@@ -58,8 +59,16 @@ class Axis:
     bands: NDArray[np.float32]
 
     @classmethod
-    def of(cls, pixels: int, before: int, total: int, earlier: int, own: int) -> Axis:
-        """Chain interpolation, cropping and averaging.
+    def of(
+        cls,
+        pixels: int,
+        before: int,
+        total: int,
+        earlier: int,
+        own: int,
+        resized: sparse.csr_array | None = None,
+    ) -> Axis:
+        """Chain interpolation, cropping, resizing and averaging.
 
         Args:
             pixels: of the picture at hand.
@@ -67,12 +76,16 @@ class Axis:
             total: pixels of the earlier picture, padded to whole coding units.
             earlier: its pixels per sample.
             own: the same of the file at hand.
+            resized: how what was cropped out was resized, (pixels, pixels before), if it was.
         """
-        up = interpolation(total // earlier, earlier)[before : before + pixels]
+        shown = pixels if resized is None else resized.shape[1]
+        up = interpolation(total // earlier, earlier)[before : before + shown]
+        if resized is not None:
+            up = resized @ up
         forward = averaging(pixels, own) @ up
         size = total // earlier
         difference = sparse.diags_array([-1.0, 1.0], offsets=[0, 1], shape=(size - 1, size))
-        smooth = SMOOTH if max(earlier, own) > 1 else EXACT
+        smooth = SMOOTH if max(earlier, own) > 1 or resized is not None else EXACT
         normal = (forward.T @ forward + smooth * difference.T @ difference).todia()
         width = int(normal.offsets.max())
         bands = np.zeros((width + 1, size), np.float32)
@@ -120,10 +133,12 @@ class Grid:
     Attributes:
         corner: (row, column) of the first corner of a coding unit in the picture at hand.
         sampling: (vertical, horizontal) factors of each component.
+        scaling: how the picture was resized after it, if it was.
     """
 
     corner: tuple[int, int]
     sampling: tuple[tuple[int, int], ...]
+    scaling: Scaling | None = None
 
     @property
     def unit(self) -> tuple[int, int]:
@@ -137,7 +152,14 @@ class Grid:
         return (-self.corner[0]) % self.unit[0], (-self.corner[1]) % self.unit[1]
 
     def padded(self, height: int, width: int) -> tuple[int, int]:
-        """Tell the size that holds a picture of some size in whole coding units."""
+        """Tell the size that holds a picture of some size in whole coding units.
+
+        Args:
+            height: of the picture at hand; that before it was resized counts.
+            width: of the picture at hand.
+        """
+        if self.scaling is not None:
+            height, width = self.scaling.before
         rows, columns = (
             -(-(before + size) // unit) * unit
             for before, size, unit in zip(self.before, (height, width), self.unit, strict=True)
@@ -154,8 +176,9 @@ class Grid:
             own: its pixels per sample in the file at hand, (vertical, horizontal).
         """
         sizes = ((height, width), self.before, self.padded(height, width))
+        resized = (None, None) if self.scaling is None else map(self.scaling.along, range(2))
         rows, columns = (
-            Axis.of(*some) for some in zip(*sizes, self.ratio(component), own, strict=True)
+            Axis.of(*some) for some in zip(*sizes, self.ratio(component), own, resized, strict=True)
         )
         return Way(rows, columns)
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from restoration.history.detection import Trace
 from restoration.history.recovery import Evident
 from restoration.history.resampling import Grid
+from restoration.history.scaling import Scaling
 from restoration.jpeg.operator import BLOCK, block_dct, block_idct
 
 # 4:2:0, 4:2:2 and 4:4:4: what nearly every JPEG has
@@ -22,7 +23,9 @@ NONZERO = 4.0  # nats that a coefficient costs
 ROUNDED = 0.05  # levels^2: nobody explains samples better
 
 
-def sampling_of(trace: Trace, parts: Sequence[Evident], table: Tensor) -> Grid:
+def sampling_of(
+    trace: Trace, parts: Sequence[Evident], table: Tensor, scaling: Scaling | None = None
+) -> Grid:
     """Find the subsampling of chroma and the place of its coding units.
 
     For every possibility the chroma samples are estimated and quantised. The one that describes
@@ -33,16 +36,17 @@ def sampling_of(trace: Trace, parts: Sequence[Evident], table: Tensor) -> Grid:
         trace: of luma.
         parts: the components of the picture at hand.
         table: the chroma table, (8, 8).
+        scaling: how the picture was resized after it, if it was; then nothing was cropped.
     """
     if len(parts) == 1:
-        return Grid(trace.offset, ((1, 1),))
-    best, least = Grid(trace.offset, SAMPLINGS[0]), float("inf")
+        return Grid(trace.offset, ((1, 1),), scaling)
+    best, least = Grid(trace.offset, SAMPLINGS[0], scaling), float("inf")
     for sampling in SAMPLINGS:
         v, h = sampling[0]
-        for down in range(v):
-            for across in range(h):
+        for down in range(v if scaling is None else 1):
+            for across in range(h if scaling is None else 1):
                 corner = trace.offset[0] + down * BLOCK, trace.offset[1] + across * BLOCK
-                grid = Grid(corner, sampling)
+                grid = Grid(corner, sampling, scaling)
                 length = sum(description_length(grid, parts[c], c, table) for c in (1, 2))
                 if length < least:
                     best, least = grid, length
@@ -52,8 +56,12 @@ def sampling_of(trace: Trace, parts: Sequence[Evident], table: Tensor) -> Grid:
 def description_length(grid: Grid, part: Evident, index: int, table: Tensor) -> float:
     """Tell how long a description of a window of a component is, in nats; see ``sampling_of``."""
     v, h = part.ratio
-    window = part.samples[: WINDOW // v, : WINDOW // h]
-    height, width = window.shape[0] * v, window.shape[1] * h
+    if grid.scaling is None:
+        window = part.samples[: WINDOW // v, : WINDOW // h]
+        height, width = window.shape[0] * v, window.shape[1] * h
+    else:  # which is that of the whole picture
+        window = part.samples
+        height, width = grid.scaling.after
     way = grid.way(height, width, index, part.ratio)
     q = (block_dct(way.back(window)[None]) / table).round()
     explained = way.onwards(block_idct(q * table)[0])

@@ -11,11 +11,13 @@ from restoration.jpeg.image import (
 from restoration.jpeg.picture import Picture, read_picture
 from restoration.jpeg.quality import estimated_quality
 from restoration.jpeg.reading import compress, read_jpeg, read_lossless, read_truth
+from restoration.jpeg.separations import Separations
 
 __all__ = [
     "CompressedImage",
     "Picture",
     "Quantised",
+    "Separations",
     "compress",
     "estimated_quality",
     "pixels_of",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from restoration.formats.metadata import NONE, Metadata
+from restoration.formats.metadata import NONE, SIDEWAYS, Metadata
 from restoration.formats.png import to_image
 from restoration.jpeg.operator import BLOCK, JPEGOperator
 
@@ -107,6 +107,12 @@ class Stored:
     pixels: NDArray[np.uint8]
     metadata: Metadata
     orientation: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, upright."""
+        H, W, _ = self.pixels.shape
+        return (H, W) if self.orientation in SIDEWAYS else (W, H)
 
     def turned(self, pixels: NDArray) -> NDArray:
         """Turn pixels of any depth in this file's stored orientation (H, W, C) upright."""

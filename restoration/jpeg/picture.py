@@ -14,7 +14,8 @@ from restoration.errors import RestorationError
 from restoration.formats.metadata import NONE, Metadata, read_metadata
 from restoration.formats.opening import MOST_PIXELS, is_image, open_image, read_bytes
 from restoration.jpeg.image import CompressedImage, Stored, pixels_of
-from restoration.jpeg.reading import PNG_DEPTH, read_jpeg
+from restoration.jpeg.reading import PNG_DEPTH, read_any_jpeg
+from restoration.jpeg.separations import Separations
 
 JPEG = ("JPEG", "MPO")  # MPO: a JPEG with further pictures behind it
 GREY = ("L", "LA", "1")
@@ -46,8 +47,8 @@ class Picture(Stored):
 
 def read_picture(
     path: str | Path, most: int = MOST_PIXELS, strict: bool = False
-) -> CompressedImage | Picture:
-    """Read a JPEG, or any other picture that Pillow reads; see ``read_jpeg``.
+) -> CompressedImage | Separations | Picture:
+    """Read a JPEG, or any other picture that Pillow reads; see ``read_any_jpeg``.
 
     Raises:
         RestorationError: the file is missing or damaged, has more than 8 bits per channel, several
@@ -56,7 +57,7 @@ def read_picture(
     """
     data = read_bytes(path)
     if not is_image(data) or format_of(data) in JPEG:
-        return read_jpeg(path, most, strict)
+        return read_any_jpeg(path, most, strict)
     image = open_image(data, path, most)
     number = getattr(image, "n_frames", 1)
     if number > 1:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
@@ -21,27 +20,32 @@ from restoration.formats.opening import (
     open_image,
     read_bytes,
 )
-from restoration.jpeg.damage import UNREFINED, damage_of, read_coefficients
-from restoration.jpeg.frame import NOT_SENT, START, check_frame, closed, missing_bits
-from restoration.jpeg.image import CompressedImage, Quantised, Stored, pixels_of, to_image
+from restoration.jpeg.contents import read_contents
+from restoration.jpeg.frame import START, check_frame, closed
+from restoration.jpeg.image import CompressedImage, Stored, pixels_of, to_image
+from restoration.jpeg.separations import PARTS, Separations, separated
 
 LOSSLESS = ("PNG", "TIFF", "BMP", "PPM", "GIF", "TGA")
-CODING_UNIT = 4  # blocks, which libjpeg makes up where there are no data at all
 PNG_DEPTH = 24  # byte of a PNG that tells its bits per channel
 
 
-def zigzag() -> NDArray[np.int64]:
-    """Tell where each frequency, row by row, lies in the zigzag order of a file (ITU-T T.81)."""
-    v, h = np.divmod(np.arange(64), 8)
-    along = np.where((v + h) % 2, v, h)  # a diagonal is run through downwards, then upwards
-    order = np.lexsort((along, v + h))
-    return np.argsort(order)
-
-
-ZIGZAG = zigzag()
-
-
 def read_jpeg(path: str | Path, most: int = MOST_PIXELS, strict: bool = False) -> CompressedImage:
+    """Read a JPEG file of YCbCr or grey, as far as it is whole; see ``read_any_jpeg``.
+
+    Raises:
+        RestorationError: see ``read_any_jpeg``; or the file stores other colours.
+    """
+    jpeg = read_any_jpeg(path, most, strict)
+    if isinstance(jpeg, Separations):
+        raise RestorationError(
+            f"{path} stores {jpeg.space}; only YCbCr and greyscale are supported here"
+        )
+    return jpeg
+
+
+def read_any_jpeg(
+    path: str | Path, most: int = MOST_PIXELS, strict: bool = False
+) -> CompressedImage | Separations:
     """Read a JPEG file, as far as it is whole.
 
     Args:
@@ -51,8 +55,7 @@ def read_jpeg(path: str | Path, most: int = MOST_PIXELS, strict: bool = False) -
 
     Raises:
         RestorationError: the file is missing, unreadable, not a JPEG, damaged beyond reading,
-            smaller than 16 x 16, larger than ``most``, or of a colour space other than greyscale
-            and YCbCr.
+            smaller than 16 x 16, larger than ``most``, or of colours that are unknown.
     """
     data = read_bytes(path)
     start = data.find(JPEG_START, 0, JUNK)
@@ -112,7 +115,9 @@ def compress(pixels: NDArray[np.uint8], quality: int) -> CompressedImage:
     file = io.BytesIO()
     to_image(pixels).save(file, format="JPEG", quality=quality)
     data = file.getvalue()
-    return parse(data, open_image(data, "the image"), "the image")
+    jpeg = parse(data, open_image(data, "the image"), "the image")
+    assert isinstance(jpeg, CompressedImage)
+    return jpeg
 
 
 def read_truth(path: str | Path, jpeg: Stored) -> NDArray[np.uint8]:
@@ -133,70 +138,22 @@ def read_truth(path: str | Path, jpeg: Stored) -> NDArray[np.uint8]:
 def shape_of(pixels: NDArray) -> str:
     """Describe (H, W, C) for a person."""
     H, W, C = pixels.shape
-    return f"{W} x {H} pixels, {'RGB' if C == 3 else 'grey'}"
+    return f"{W} x {H} pixels, { {1: 'grey', 3: 'RGB', 4: 'CMYK'}[C] }"
 
 
-def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
-    """Read the coefficients behind an image that Pillow has decoded without complaint."""
-    if image.mode not in ("L", "RGB"):
-        raise RestorationError(
-            f"{name} stores {image.mode}; only YCbCr and greyscale are supported"
-        )
-    try:
-        jpeg, complained = read_coefficients(data)
-    except OSError as error:
-        raise RestorationError(f"{name}: its DCT coefficients cannot be read ({error})") from error
-    space = jpeg.jpeg_color_space.name.removeprefix("JCS_")
-    if space not in ("YCbCr", "GRAYSCALE"):
-        raise RestorationError(f"{name} stores {space}; only YCbCr and greyscale are supported")
-    factors = [(int(v), int(h)) for v, h in jpeg.samp_factor]
-    if any(max(axis) % own for axis in zip(*factors, strict=True) for own in axis):
-        raise RestorationError(f"{name} has sampling factors {factors}, which are not supported")
-    if complained and jpeg.Y.any((2, 3)).sum() <= CODING_UNIT:
-        raise RestorationError(f"{name} is damaged: nothing of the picture is left")
-    if any((jpeg.qt[i] == 0).any() for i in jpeg.quant_tbl_no):
-        raise RestorationError(f"{name} is damaged: its quantisation table holds a zero")
-    metadata, orientation = read_metadata(image, data)
-    components = [jpeg.Y, jpeg.Cb, jpeg.Cr] if image.mode == "RGB" else [jpeg.Y]
-    quantised = Quantised(
-        image.height,
-        image.width,
-        coefficients=tuple(torch.from_numpy(np.array(c)).float() for c in components),
-        tables=tuple(torch.from_numpy(jpeg.qt[i].astype(np.float32)) for i in jpeg.quant_tbl_no),
-        sampling=tuple(factors),
-    )
-    damage = damage_of(data, jpeg, complained)
-    missing = missing_bits(data, bool(complained))
-    if missing is not None:
-        quantised = coarsened(quantised, missing)
-        damage = damage or UNREFINED
-    return CompressedImage(
-        pixels_of(image),
-        quantised,
-        metadata=metadata,
-        orientation=orientation,
-        damage=damage,
-    )
+def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage | Separations:
+    """Read what is behind an image that Pillow has decoded without complaint.
 
-
-def coarsened(file: Quantised, missing: NDArray[np.int64]) -> Quantised:
-    """Widen the cells of a progressive file whose last refinements are missing.
-
-    With n bits missing, a coefficient of size |q| > 0 lies in [|q| - 1/2, |q| + 2^n - 1/2], one
-    read as 0 within 2^n - 1/2 of it, and the constant one, rounded down, in [q - 1/2, q + 2^n -
-    1/2]; the middle of that takes the place of q. Of those never sent all are possible.
-
-    Args:
-        file: as read.
-        missing: n per component and frequency in zigzag order, (components, 64).
+    Raises:
+        RestorationError: it cannot be read, or its colours are unknown.
     """
-    coefficients, widths = [], []
-    for q, n in zip(file.coefficients, missing, strict=True):
-        step = torch.from_numpy(2.0**n).float()[torch.from_numpy(ZIGZAG)].view(8, 8)
-        up, width = q.sign(), torch.where(q == 0, 2 * step - 1, step)
-        up[..., 0, 0], width[..., 0, 0] = 1, step[0, 0]
-        never = step == 2.0**NOT_SENT
-        up, width = torch.where(never, 0, up), torch.where(never, 2 * step, width)
-        coefficients.append(q + up * (step - 1) / 2)
-        widths.append(width)
-    return replace(file, coefficients=tuple(coefficients), widths=tuple(widths))
+    contents = read_contents(data, image, name)
+    metadata, orientation = read_metadata(image, data)
+    if contents.space in PARTS:
+        jpeg = separated(contents, image, name)
+        return replace(jpeg.beside(metadata), orientation=orientation)
+    if contents.space not in ("YCbCr", "GRAYSCALE") or image.mode not in ("L", "RGB"):
+        raise RestorationError(f"{name} stores {contents.space}, which is not supported")
+    return CompressedImage(
+        pixels_of(image), contents.quantised, metadata, orientation, contents.damage
+    )

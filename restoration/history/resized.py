@@ -1,0 +1,91 @@
+"""Find the compression of a picture that was resized after it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from restoration.history.detection import (
+    MOST,
+    Luma,
+    Trace,
+    best_quality,
+    evidence_at,
+    standard_tables,
+)
+from restoration.history.recovery import Evident, measured_error
+from restoration.history.resampling import Grid
+from restoration.history.scaling import FILTERS, LEAST_SCORE, Scaling, earlier_sizes
+from restoration.jpeg.operator import BLOCK, block_dct
+
+FIRST_GUESS = 20  # quality whose steps serve to measure errors at first
+GUESSES = 2  # measurements, each with the quality found before
+LIMIT = 126.0  # levels: beyond it samples may have been clipped
+# As in ``detection``; errors are known less well, but edges of blocks have told the size before.
+LEAST_EVIDENCE = 250.0
+LEAST_SHARE = 0.3
+DEVIATIONS = (1.0, 2.0, 4.0)  # factors that are tried: clipping adds to what is measured
+
+
+class Resized(NamedTuple):
+    """A compression before a picture was resized.
+
+    Attributes:
+        trace: how it shows.
+        scaling: how the picture was resized.
+    """
+
+    trace: Trace
+    scaling: Scaling
+
+    @property
+    def sure(self) -> bool:
+        """Whether chance does not explain it."""
+        return self.trace.evidence >= LEAST_EVIDENCE and self.trace.share >= LEAST_SHARE
+
+
+def resized_compression(luma: Evident) -> Resized | None:
+    """Find the size that a picture had when it was compressed, the filter and the quality.
+
+    Edges of blocks tell the size. With every filter the earlier samples are estimated by least
+    squares; the one that leaves the most evidence of a compression is kept.
+
+    Args:
+        luma: of the picture at hand.
+
+    Returns:
+        What was found, which may not be ``sure``; None where edges tell nothing.
+    """
+    before, score = earlier_sizes(luma.samples.numpy(), luma.table is not None)
+    if score < LEAST_SCORE:
+        return None
+    H, W = luma.samples.shape
+    found = [through(luma, Scaling(before, (H, W), i)) for i in range(len(FILTERS))]
+    return max(found, key=lambda some: some.trace.evidence)
+
+
+def through(luma: Evident, scaling: Scaling) -> Resized:
+    """Weigh the coefficients of the earlier picture, if it was resized so."""
+    way = Grid((0, 0), ((1, 1),), scaling).way(*scaling.after, 0, (1, 1))
+    earlier = way.back(luma.samples)
+    coefficients = block_dct(earlier[None])[0]
+    rows, columns = (size // BLOCK * BLOCK for size in scaling.before)
+    shown = earlier[:rows, :columns]
+    every = torch.arange(BLOCK**2)
+    quality = FIRST_GUESS
+    for _ in range(GUESSES):
+        table = table_of(quality)
+        error = measured_error(luma, way, (coefficients / table).round() * table)
+        seen = Luma(shown, shown.abs() > LIMIT, None, error)
+        quality, evidence, expected = max(
+            (best_quality(evidence_at(seen, (0, 0), MOST, every, d), every) for d in DEVIATIONS),
+            key=lambda best: best[1],
+        )
+    share = evidence / max(expected, 1.0)
+    return Resized(Trace((0, 0), table_of(quality), quality, evidence, share), scaling)
+
+
+def table_of(quality: int) -> torch.Tensor:
+    """Return libjpeg's luma table, (8, 8)."""
+    return standard_tables()[quality - 1].view(BLOCK, BLOCK).float()
