@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from restoration.budget import (
+    STEP_PIXELS,
+    estimate_units,
+    recipe_within,
+    round_units,
+    steps_for,
+)
 from restoration.errors import RestorationError
 from restoration.estimate.passes import first_estimate
 from restoration.history import History
-from restoration.internal_learning.copies import SMALLEST, copies_of, training_copies
-from restoration.internal_learning.ensemble import (
-    Member,
-    application_units,
-    network_pool,
-    optimise,
-)
+from restoration.internal_learning.copies import SMALLEST, training_copies
+from restoration.internal_learning.ensemble import Member, network_pool, optimise
 from restoration.jpeg import CompressedImage, Quantised, Separations, to_pixels, to_tensor
 from restoration.jpeg.projection import project
 from restoration.presets import Preset
@@ -28,10 +32,6 @@ from restoration.support.usage import SMALLEST_TILE
 # for estimates, since they are nearer to the original (tests/benchmarks/ablation.py --of networks).
 CORRECTED_SHRINK = 0.75
 TILE_SIDE = 1024  # of the tiles in which networks are applied: about 0.3 GiB
-
-FULL_SIZE = 768 * 512  # pixels from which on networks take all steps of their preset
-FEWEST = 100  # steps for the smallest
-STEP_PIXELS = 2**14  # pixels that a pass of the first estimate filters in the time of a step
 
 Advance = Callable[[int, int], None]  # (units of work done now, units in all)
 Method = Callable[[CompressedImage, Advance | None], Tensor]  # restores a JPEG
@@ -44,6 +44,7 @@ def restore_jpeg(
     device: str = "auto",
     tile: int | None = None,
     advance: Advance | None = None,
+    budget: float | None = None,
 ) -> Tensor:
     """Restore a JPEG that is in memory.
 
@@ -59,6 +60,7 @@ def restore_jpeg(
             image at once. It bounds the memory and does not change the result.
         advance: called now and then with the units of work done since, and those in all: a unit is
             a pass of the first estimate over a pixel, or as much of an optimiser step.
+        budget: seconds, from which rounds and steps follow instead of from the preset.
 
     Returns:
         (1, C, H, W) in [0, 1], in the orientation in which the JPEG is stored.
@@ -67,11 +69,12 @@ def restore_jpeg(
     file = jpeg.quantised
     H, W = file.height, file.width
     side = tile_side(H, W, tile)
-    rounds = preset.rounds if min(H, W) >= SMALLEST else 0
+    small = min(H, W) < SMALLEST
+    rounds = 0 if small else preset.rounds
     steps = steps_for(H, W, preset)
-    copies = sum(c.height * c.width for c in copies_of(H, W)) if rounds else 0
-    total = preset.passes * (H * W + rounds * copies)
-    total += rounds * preset.networks * (steps + application_units(H, W)) * STEP_PIXELS
+    total = first_units = estimate_units(H, W, preset)
+    if budget is None and rounds:
+        total += rounds * round_units(H, W, preset, steps)
 
     def done(units: int) -> None:
         if advance:
@@ -83,10 +86,22 @@ def restore_jpeg(
     def stepped(steps: int) -> None:
         done(steps * STEP_PIXELS)
 
-    if not rounds:
-        return project(first(file), file).clamp_(0, 1)
-    with network_pool(preset.networks, device) as pool:
+    began = time.monotonic()
+    with ExitStack() as stack:
+        # processes start while the first estimate is made, where it is known that they are needed
+        pool = None
+        if rounds and budget is None:
+            pool = stack.enter_context(network_pool(preset.networks, device))
         estimate = image = first(file)
+        if budget is not None and not small:
+            spent = time.monotonic() - began
+            recipe = recipe_within(budget - spent, spent / first_units, H, W, preset)
+            rounds, steps = recipe.rounds, recipe.steps
+            if rounds:
+                total += rounds * round_units(H, W, preset, steps)
+                pool = stack.enter_context(network_pool(preset.networks, device))
+        if pool is None:
+            return project(estimate, file).clamp_(0, 1)
         corrections: list[Tensor] = []
         for _ in range(rounds):
             examples = [x.numpy() for x in training_copies(file, image, first)]
@@ -186,11 +201,6 @@ def restore_parts(picture: Separations, restore: Method, advance: Advance | None
             advance(units, len(picture.parts) * total)
 
     return picture.joined([restore(part, each) for part in picture.parts])
-
-
-def steps_for(height: int, width: int, preset: Preset) -> int:
-    """Tell how many steps each network takes: fewer for small images, of which it learns less."""
-    return max(round(preset.steps * min(height * width / FULL_SIZE, 1)), min(preset.steps, FEWEST))
 
 
 def tile_side(height: int, width: int, wanted: int | None) -> int:

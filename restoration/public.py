@@ -38,6 +38,7 @@ from restoration.pipeline import (
     weakened,
 )
 from restoration.presets import PRESETS, Preset
+from restoration.support.durations import readable, seconds_of
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Settings:
         history: "auto" or "none".
         quality: to restore as if saved at this JPEG quality.
         network: path of the library whose network restores the picture.
+        budget: seconds, from which the recipe follows instead of from a preset; or None.
         strength: 0 to 1, from the picture itself to the restored one.
     """
 
@@ -62,6 +64,7 @@ class Settings:
     history: str
     quality: int | None
     network: str | Path | None
+    budget: float | None = None
     strength: float = 1.0
 
 
@@ -115,6 +118,7 @@ def restore(
     max_pixels: int = MOST_PIXELS,
     strict: bool = False,
     network: str | Path | None = None,
+    budget: str | None = None,
     strength: float = 1.0,
 ) -> Restored:
     """Restore a JPEG file, or a picture that was one.
@@ -137,6 +141,8 @@ def restore(
         strict: refuse pictures that are damaged, which are restored as far as they are whole.
         network: the library whose network restores the picture, see ``restoration learn``; with
             "balanced" and "best" it goes on learning on the picture's own smaller copies.
+        budget: time for the picture, "30s", "5m" or "1h", instead of a preset: networks learn for
+            as long as that allows. The least is what "fast" does.
         strength: 0 to 1, from the JPEG to the restored picture; all between agrees with the file
             as the restored one does.
 
@@ -151,7 +157,8 @@ def restore(
     began = time.monotonic()
     picture = read_picture(path, max_pixels, strict)
     clean = None if truth is None else to_tensor(read_truth(truth, picture))
-    settings = Settings(preset, seed, device, tile, history, quality, network, strength)
+    seconds = None if budget is None else seconds_of(budget)
+    settings = Settings(preset, seed, device, tile, history, quality, network, seconds, strength)
     return restore_read(picture, path, settings, clean, advance, began)
 
 
@@ -192,7 +199,10 @@ def restored_tensor(
     Raises:
         RestorationError: see ``restore``.
     """
-    recipe = settings.preset or ("balanced" if settings.network is None else "fast")
+    if settings.budget is not None and settings.preset is not None:
+        raise RestorationError("give a preset or a budget, not both")
+    swift = settings.network is not None or settings.budget is not None
+    recipe = settings.preset or ("fast" if swift else "balanced")
     if recipe not in PRESETS:
         raise RestorationError(f"no preset {recipe!r}; there are {', '.join(PRESETS)}")
     if settings.history not in ("auto", "none"):
@@ -213,7 +223,12 @@ def restored_tensor(
             f"{name} shows no trace of JPEG compression; give --quality N to restore it as if it "
             "had been saved at that quality"
         )
-    method = method_of(settings, PRESETS[recipe])
+    runs = 1
+    if isinstance(picture, Separations):
+        runs = len(picture.parts)
+    elif found is not None and own is not None and found.own_share:
+        runs = 2
+    method = method_of(settings, PRESETS[recipe], runs)
     try:
         if isinstance(picture, Separations):
             image = restore_parts(picture, method, advance)
@@ -238,7 +253,7 @@ def restored_tensor(
     report = Report(
         size=picture.size,
         quality=found.last.trace.quality if found is not None and last is None else last,
-        preset=recipe,
+        preset=recipe if settings.budget is None else f"within {readable(settings.budget)}",
         seed=settings.seed,
         seconds=round(time.monotonic() - began, 2),
         history=told,
@@ -250,17 +265,24 @@ def restored_tensor(
     return image, report
 
 
-def method_of(settings: Settings, preset: Preset) -> Method:
-    """Choose what restores a JPEG: networks of its own, or that of a library."""
+def method_of(settings: Settings, preset: Preset, runs: int = 1) -> Method:
+    """Choose what restores a JPEG: networks of its own, or that of a library.
+
+    Args:
+        settings: what was asked for.
+        preset: the recipe.
+        runs: number of JPEGs among which the time is divided.
+    """
     seed, tile = settings.seed, settings.tile
+    budget = None if settings.budget is None else settings.budget / runs
     if settings.network is None:
         return lambda jpeg, advance: restore_jpeg(
-            jpeg, preset, seed, settings.device, tile, advance
+            jpeg, preset, seed, settings.device, tile, advance, budget
         )
     net, device = load_library(settings.network).net, device_named(settings.device)
 
     def by_library(jpeg: CompressedImage, advance: Advance | None) -> Tensor:
         side = tile_side(jpeg.quantised.height, jpeg.quantised.width, tile)
-        return restore_with(net, jpeg, preset, seed, device, side, advance)
+        return restore_with(net, jpeg, preset, seed, device, side, advance, budget)
 
     return by_library

@@ -11,15 +11,21 @@ from typing import TYPE_CHECKING
 
 from restoration.commands.inputs import find_inputs
 from restoration.errors import Interrupted, RestorationError, UsageError
-from restoration.support.progress import Display, readable, seconds_of
-from restoration.support.usage import Parser
+from restoration.support.durations import readable
+from restoration.support.progress import Display
+from restoration.support.usage import Parser, duration
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from restoration.internal_learning.library.module import LibraryLearning
     from restoration.internal_learning.library.windows import Picture
 
 SMOOTHING = 0.99  # of the loss that is shown
 PREPARATION = 0.25  # share of the budget in which first estimates are made
+# Processes that compress windows beside a GPU, whose steps are as short as their work; on a CPU
+# a step takes forty times as long, and they would only take its cores.
+GPU_WORKERS = 4
 CACHE = ".estimates"  # what the folder of the first estimates is called, behind the library's name
 
 
@@ -43,14 +49,6 @@ def parser() -> Parser:
     return p
 
 
-def duration(text: str) -> float:
-    """Read a duration for a parser, which tells what is wrong with it."""
-    try:
-        return seconds_of(text)
-    except RestorationError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
 def run(options: argparse.Namespace) -> int:
     """Learn; return 0 done, 1 done without some of the files.
 
@@ -68,6 +66,7 @@ def run(options: argparse.Namespace) -> int:
     from restoration.internal_learning.library.checkpoint import description_of, read_library
     from restoration.internal_learning.library.learning import description_for, learn
     from restoration.pipeline import device_named
+    from restoration.support.processes import cores
 
     device = device_named(options.device)
     spent = 0.0
@@ -101,6 +100,7 @@ def run(options: argparse.Namespace) -> int:
             options.budget,
             device=device,
             told=progress.step,
+            workers=min(GPU_WORKERS, cores() - 1) if device == "cuda" else 0,
         )
     print(f"{library}: {description_of(read_library(library), library).summary()}")
     return 1 if refused else 0
@@ -145,17 +145,17 @@ class LearningProgress:
         self.budget = budget
         self.spent = 0.0
         self.steps = 0
-        self.loss: float | None = None
+        self.loss: Tensor | None = None  # smoothed, where it is computed
         self.display = Display(self.text, lambda: self.budget - self.spent, refresh=0.5)
 
     def text(self) -> str:
         """Tell the steps and the smoothed loss."""
-        loss = "" if self.loss is None else f", loss {self.loss:.3f}"
+        loss = "" if self.loss is None else f", loss {float(self.loss):.3f}"
         return f"learning, step {self.steps}{loss}"
 
-    def step(self, learning: LibraryLearning, loss: float) -> None:
+    def step(self, learning: LibraryLearning, loss: Tensor) -> None:
         """Take in a step."""
-        self.loss = loss if self.loss is None else self.loss + (loss - self.loss) * (1 - SMOOTHING)
+        self.loss = loss if self.loss is None else self.loss.lerp(loss, 1 - SMOOTHING)
         self.spent, self.steps = learning.spent, learning.global_step
         self.display.update(int(min(self.spent, self.budget)), int(self.budget))
 

@@ -26,7 +26,7 @@ from restoration.formats.opening import MOST_PIXELS, check_image, read_bytes
 from restoration.formats.writing import FORMATS, Format
 from restoration.presets import PRESETS
 from restoration.support.progress import Display
-from restoration.support.usage import Parser, quality, seed, share, tile
+from restoration.support.usage import Parser, duration, quality, seed, share, tile
 
 
 def parser() -> Parser:
@@ -72,6 +72,12 @@ def parser() -> Parser:
         metavar="LIBRARY.ckpt",
         help="what restoration learn made; with balanced it goes on learning on each file",
     )
+    p.add_argument(
+        "--budget",
+        type=duration,
+        metavar="TIME",
+        help="time for each picture instead of a preset: 30s, 5m, 1h",
+    )
     p.add_argument("--seed", type=seed, default=0, help="Seed of all randomness.")
     p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     p.add_argument("--truth", type=Path, help="the original of one input, for measuring only")
@@ -114,6 +120,8 @@ def run(options: argparse.Namespace) -> int:
     inputs, left = find_inputs(options.inputs, options.recursive)
     jobs = plan(inputs, options.output, form)
     check_places(jobs, options.truth, options.compare)
+    if options.budget is not None and options.preset is not None:
+        raise UsageError("give --preset or --budget, not both")
     for option in ("truth", "compare"):
         if getattr(options, option) is not None and len(jobs) > 1:
             raise UsageError(f"--{option} goes with one input, not with {len(jobs)}")

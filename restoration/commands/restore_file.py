@@ -52,6 +52,7 @@ def restore_file(
         options.history,
         options.quality,
         options.network,
+        options.budget,
         options.strength,
     )
     image, report = restored_tensor(picture, source, settings, clean, advance, began)

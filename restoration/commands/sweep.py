@@ -15,7 +15,7 @@ from rich.table import Table
 from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.experiments.grid import Run, read_grid, runs_of
 from restoration.experiments.sweep import Engine, sweep
-from restoration.support.progress import readable
+from restoration.support.durations import readable
 from restoration.support.usage import Parser
 
 ENGINES = ("local", "ray")

@@ -8,6 +8,9 @@ import re
 from collections.abc import Iterable
 from typing import NoReturn
 
+from restoration.errors import RestorationError
+from restoration.support.durations import seconds_of
+
 SMALLEST_TILE = 128  # pixels; smaller ones would be mostly surroundings
 # Of what jsonargparse says: the option, its types, the value that was given
 KEY = re.compile(r'(?:Parser key|Problem with given class_path|key) "([\w.]+)"')
@@ -73,3 +76,11 @@ class Parser(argparse.ArgumentParser):
         """Print ``message`` on stderr and exit with 2."""
         message = plain(message, self._option_string_actions)
         self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+
+
+def duration(text: str) -> float:
+    """Read a duration for a parser, which tells what is wrong with it."""
+    try:
+        return seconds_of(text)
+    except RestorationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -10,6 +10,7 @@ tuning images only: the recipe is chosen by this.
 
 import argparse
 import json
+import os
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -19,6 +20,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
+from restoration import budget
 from restoration import pipeline as restoring
 from restoration.data import centre_crop
 from restoration.estimate import passes as estimate
@@ -70,7 +72,7 @@ NETWORKS = {
     "one network per round": ({"networks": 1}, None),
     "half the steps": (
         {"steps": BALANCED.steps // 2},
-        patch.object(restoring, "FEWEST", restoring.FEWEST // 2),
+        patch.object(budget, "FEWEST", budget.FEWEST // 2),
     ),
     "4 copies": ({}, patch.object(copies, "NUMBER", 4)),
     "copies at half the size alone": ({}, patch.object(copies, "SCALES", (0.5,))),
@@ -79,6 +81,15 @@ NETWORKS = {
     "three rounds": ({"rounds": 3}, None),
     "twice the steps": ({"steps": BALANCED.steps * 2}, None),
     "larger groups": ({"count": 32}, None),
+    "one round, 4 copies": ({"rounds": 1}, patch.object(copies, "NUMBER", 4)),
+    "one round, 4 copies, 600 steps": (
+        {"rounds": 1, "steps": 600},
+        patch.object(copies, "NUMBER", 4),
+    ),
+    "two rounds of one network, 4 copies": (
+        {"networks": 1},
+        patch.object(copies, "NUMBER", 4),
+    ),
 }
 
 
@@ -99,15 +110,25 @@ def run(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     rows = []
     variants, restore = (NETWORKS, corrected) if options.of == "networks" else (VARIANTS, restored)
-    for name, (changed, replaced) in variants.items():
+    for name in options.variants or variants:
+        changed, replaced = variants[name]
         for path in chosen(options):
-            clean = centre_crop(read_lossless(path), options.crop, path)
+            clean = read_lossless(path)
+            if options.crop:
+                clean = centre_crop(clean, options.crop, path)
             for quality in QUALITIES:
+                began = processor_seconds()
                 image = restore(compress(clean, quality), changed, replaced)
-                row = {"variant": name, "image": path.stem, "quality": quality}
+                seconds = round(processor_seconds() - began, 1)
+                row = {"variant": name, "image": path.stem, "quality": quality, "seconds": seconds}
                 rows.append(row | scores(image, to_tensor(clean)))
+                print(rows[-1], flush=True)
         write_atomically(options.results, (json.dumps(rows, indent=0) + "\n").encode())
-        print(name, flush=True)
+
+
+def processor_seconds() -> float:
+    """Seconds of all processors, those of finished processes of networks included."""
+    return sum(sum(os.times()[i] for i in pair) for pair in ((0, 1), (2, 3)))
 
 
 def table(options: argparse.Namespace) -> None:
@@ -132,7 +153,8 @@ def table(options: argparse.Namespace) -> None:
 def main() -> None:
     command = RunAndTable(__doc__, run, table)
     command.run.add_argument("--of", choices=("estimate", "networks"), default="estimate")
-    command.run.add_argument("--crop", type=int, default=256)
+    command.run.add_argument("--crop", type=int, default=256, help="side; 0 for whole images")
+    command.run.add_argument("--variants", nargs="+", help="of those in this file; by default all")
     command.main()
 
 

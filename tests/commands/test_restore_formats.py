@@ -129,7 +129,7 @@ def test_strength_leads_from_the_jpeg_to_the_restored_picture():
 @pytest.mark.parametrize("strength", [0.2, 0.7])
 def test_what_is_between_agrees_with_the_file(strength):
     picture = read_picture("photo.jpg")
-    settings = Settings("fast", 0, "cpu", None, "auto", None, None, strength)
+    settings = Settings("fast", 0, "cpu", None, "auto", None, None, strength=strength)
     image, _ = restored_tensor(picture, "photo.jpg", settings, None, None, 0.0)
     file = picture.quantised
     levels = file.operator.encode(image)

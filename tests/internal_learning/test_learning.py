@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from restoration.budget import steps_for
 from restoration.formats.opening import open_image
 from restoration.internal_learning.copies import NUMBER, copies_of, training_copies
 from restoration.internal_learning.learning import Patches, turned, turned_back
@@ -16,7 +17,7 @@ from restoration.jpeg.reading import parse
 from restoration.jpeg.recompression import compress_like
 from restoration.metrics import psnr
 from restoration.networks.correction import Convolution, CorrectionNetwork
-from restoration.pipeline import restore_jpeg, steps_for
+from restoration.pipeline import restore_jpeg
 from restoration.presets import Preset
 
 

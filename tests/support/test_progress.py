@@ -4,7 +4,8 @@ import pytest
 
 from restoration.errors import RestorationError
 from restoration.support import progress
-from restoration.support.progress import Display, readable, seconds_of
+from restoration.support.durations import readable, seconds_of
+from restoration.support.progress import Display
 
 
 @pytest.fixture

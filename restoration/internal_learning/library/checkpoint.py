@@ -13,8 +13,8 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from restoration.errors import RestorationError
 from restoration.networks.deblocking import DeblockingNetwork
+from restoration.support.durations import readable
 from restoration.support.files import atomic_file
-from restoration.support.progress import readable
 
 FORMAT = 1
 

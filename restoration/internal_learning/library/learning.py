@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from torch import Tensor
 
 from restoration.errors import Interrupted
 from restoration.internal_learning.library.checkpoint import (
@@ -31,7 +32,7 @@ from restoration.support.quiet import quiet
 
 SAVE_EVERY = 300.0  # seconds between two checkpoints
 
-Told = Callable[[LibraryLearning, float], object]  # (what learns, the last step's loss)
+Told = Callable[[LibraryLearning, Tensor], object]  # (what learns, the last step's loss)
 
 
 class Saving(Checkpoint):
@@ -63,7 +64,7 @@ class Saving(Checkpoint):
     ) -> None:
         """Save when due or when asked to stop."""
         assert isinstance(module, LibraryLearning)
-        self.told(module, outputs["loss"].item())
+        self.told(module, outputs["loss"].detach())  # to look at its value would be to wait for it
         now = time.monotonic()
         if self.interruption.asked or now - self.saved >= self.every:
             trainer.save_checkpoint(self.path)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from restoration.budget import RESERVE
 from restoration.estimate.passes import first_estimate
 from restoration.internal_learning.library.applying import SIDE, padded, restored_by, within_cells
 from restoration.internal_learning.library.pictures import SMALLEST
@@ -20,6 +22,8 @@ from restoration.presets import Preset
 STEP = 25_000  # an optimiser step
 APPLICATION = 2  # the network in all ways, applied to a pixel
 
+MOST_STEPS = 4000  # in a time that is given
+
 
 def restore_with(
     net: DeblockingNetwork,
@@ -29,6 +33,7 @@ def restore_with(
     device: str = "cpu",
     side: int = SIDE,
     advance: Callable[[int, int], None] | None = None,
+    budget: float | None = None,
 ) -> Tensor:
     """Restore a file with a network that has learned on others.
 
@@ -40,23 +45,31 @@ def restore_with(
         device: "cpu" or "cuda".
         side: of the tiles in which the network is applied.
         advance: called now and then with the units of work done since, and those in all.
+        budget: seconds, from which the steps follow instead of from the preset.
 
     Returns:
         (1, C, H, W) in [0, 1], in the orientation in which the JPEG is stored.
     """
     file = jpeg.quantised
     pixels = padded(file.height) * padded(file.width)
-    steps = preset.tuning if min(file.height, file.width) >= SMALLEST else 0
-    total = APPLICATION * pixels
-    if steps:
-        total += preset.passes * file.height * file.width + steps * STEP
+    first_units = preset.passes * file.height * file.width
+    learns = (preset.tuning or budget is not None) and min(file.height, file.width) >= SMALLEST
+    steps = preset.tuning if learns else 0
+    total = APPLICATION * pixels + learns * first_units + steps * STEP
 
     def done(units: int) -> None:
         if advance is not None:
             advance(units, total)
 
-    if steps:
+    if learns:
+        began = time.monotonic()
         estimate = first_estimate(file, preset.passes, preset.count, done)
+        spent = time.monotonic() - began
+        if budget is not None:
+            units = (RESERVE * budget - spent) / spent * first_units - APPLICATION * pixels
+            steps = max(min(int(units / STEP), MOST_STEPS), 0)
+            total += steps * STEP
+    if steps:
         net = tuned(
             net, file, estimate, steps, seed=seed, device=device, advance=lambda: done(STEP)
         )

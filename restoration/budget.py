@@ -1,0 +1,62 @@
+"""How much work a recipe is, and the recipe that fits into a time on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from restoration.internal_learning.copies import copies_of
+from restoration.internal_learning.ensemble import application_units
+from restoration.presets import Preset
+
+FULL_SIZE = 768 * 512  # pixels from which on networks take all steps of their preset
+FEWEST = 100  # steps for the smallest
+STEP_PIXELS = 2**14  # pixels that a pass of the first estimate filters in the time of a step
+LONGEST = 800  # steps of a network before another round is worth more
+MOST_STEPS, MOST_ROUNDS = 4000, 3
+RESERVE = 0.9  # share of a time that is planned
+START = 5.0  # seconds until processes for networks are there
+
+
+def steps_for(height: int, width: int, preset: Preset) -> int:
+    """Tell how many steps each network takes: fewer for small images, of which it learns less."""
+    return max(round(preset.steps * min(height * width / FULL_SIZE, 1)), min(preset.steps, FEWEST))
+
+
+def estimate_units(height: int, width: int, preset: Preset) -> int:
+    """Count the work of a first estimate in units: a pass over a pixel is one."""
+    return preset.passes * height * width
+
+
+def round_units(height: int, width: int, preset: Preset, steps: int) -> int:
+    """Count the work of a round of networks in units, the estimates of its copies included."""
+    copies = sum(copy.height * copy.width for copy in copies_of(height, width))
+    networks = preset.networks * (steps + application_units(height, width))
+    return preset.passes * copies + networks * STEP_PIXELS
+
+
+def recipe_within(seconds: float, pace: float, height: int, width: int, preset: Preset) -> Preset:
+    """Choose the rounds and steps that fit into a time, once the first estimate is made.
+
+    Another round is begun where networks would take more than ``LONGEST`` steps; so the work, and
+    with it the quality, grows with the time.
+
+    Args:
+        seconds: that are left.
+        pace: seconds for a unit of work on this machine.
+        height: of the image, pixels.
+        width: of the image, pixels.
+        preset: tells all but rounds and steps.
+
+    Returns:
+        The recipe; its steps are those for this very image. No rounds where not even the fewest
+        steps fit.
+    """
+    units = int((RESERVE * seconds - START) / pace)
+    for rounds in range(1, MOST_ROUNDS + 1):
+        left = units // rounds - round_units(height, width, preset, 0)
+        steps = left // (preset.networks * STEP_PIXELS)
+        if steps < FEWEST:
+            return replace(preset, rounds=0)
+        if steps <= LONGEST:
+            break
+    return replace(preset, rounds=rounds, steps=min(steps, MOST_STEPS))

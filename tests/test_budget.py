@@ -1,0 +1,82 @@
+"""A time buys work: never less for more, and no more than fits."""
+
+import time
+from itertools import pairwise
+
+import pytest
+import torch
+
+import restoration
+from restoration.budget import (
+    FEWEST,
+    LONGEST,
+    RESERVE,
+    START,
+    recipe_within,
+    round_units,
+)
+from restoration.commands.restore import main
+from restoration.errors import RestorationError
+from restoration.jpeg import compress, to_tensor
+from restoration.metrics import psnr
+from restoration.pipeline import restore_jpeg
+from restoration.presets import FAST
+from restoration.support.files import find
+
+SECONDS = [0.1, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 5000]
+
+
+@pytest.mark.parametrize("size", [(192, 192), (512, 768), (3000, 4000)])
+@pytest.mark.parametrize("pace", [1e-6, 5e-6, 3e-5])
+def test_more_time_is_more_work_and_all_of_it_fits(size, pace):
+    work = []
+    for seconds in SECONDS:
+        recipe = recipe_within(seconds, pace, *size, FAST)
+        units = recipe.rounds * round_units(*size, FAST, recipe.steps)
+        work.append(units)
+        if recipe.rounds:
+            assert START + units * pace <= RESERVE * seconds
+            assert recipe.steps >= FEWEST
+            assert recipe.steps <= LONGEST or recipe.rounds == 3
+    assert work == sorted(work)
+    assert work[0] == 0
+
+
+def test_the_time_is_used():
+    recipe = recipe_within(60, 5e-6, 512, 768, FAST)
+    spent = START + recipe.rounds * round_units(512, 768, FAST, recipe.steps) * 5e-6
+    assert spent > 0.95 * RESERVE * 60
+
+
+def test_the_least_is_what_fast_does(photo):
+    jpeg = compress(photo[:96, :96], 10)
+    within = restore_jpeg(jpeg, FAST, device="cpu", budget=0.01)
+    assert torch.equal(within, restore_jpeg(jpeg, FAST, device="cpu"))
+
+
+def test_a_preset_and_a_budget_contradict(photo, tmp_path, capsys):
+    (tmp_path / "a.jpg").write_bytes(b"")
+    with pytest.raises(RestorationError, match="a preset or a budget"):
+        restoration.restore(find_sample(), preset="fast", budget="5s")
+    with pytest.raises(RestorationError, match="not both"):
+        main([str(tmp_path / "a.jpg"), "--preset", "fast", "--budget", "5s"])
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "a.jpg"), "--budget", "soon"])
+    assert "'soon' is no duration; give 30s" in capsys.readouterr().err
+
+
+def find_sample():
+    return find("samples/coffee.jpg")
+
+
+@pytest.mark.slow
+def test_more_time_is_more_quality(photo):
+    jpeg, truth = compress(photo, 10), to_tensor(photo)
+    values = []
+    for seconds in (1, 20, 40, 80):
+        began = time.monotonic()
+        image = restore_jpeg(jpeg, FAST, device="cpu", budget=seconds)
+        assert time.monotonic() - began < 1.5 * seconds + 5
+        values.append(psnr(image, truth))
+    assert all(later > before - 0.02 for before, later in pairwise(values))
+    assert values[-1] > values[0] + 0.1
