@@ -117,6 +117,16 @@ def run(command: str, arguments: list[str]) -> int:
         from restoration.commands.report import main as report
 
         return report(arguments)
+    if arguments in (["--help"], ["-h"]):
+        from restoration.fit_help import kept_help
+
+        text = kept_help()
+        if text is not None:
+            print(text, end="")
+            return 0
+    from restoration.fit_checks import check_data
+
+    check_data(arguments)
     keep_freed_memory()
     from restoration.cli import fit  # imports torch and lightning: seconds
 
