@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import io
 import os
+import shlex
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.support.cpu_settings import keep_freed_memory, set_waiting
@@ -14,6 +16,8 @@ from restoration.support.cpu_settings import keep_freed_memory, set_waiting
 # Bytes of freed memory that restore keeps: a part's buffers, not those of a large image.
 KEPT = 2**28
 COMMANDS = ("restore", "learn", "fit", "sweep", "report", "kodak")
+
+PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff")
 
 HELP = """\
 usage: restoration COMMAND ...
@@ -60,9 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"restoration {version('restoration')}")
         return 0
     if command not in COMMANDS:
-        near = difflib.get_close_matches(str(command), COMMANDS, 1)
-        hint = f"did you mean {near[0]}?" if near else "see restoration --help"
-        print(f"restoration: unknown command {command!r}; {hint}", file=sys.stderr)
+        print(f"restoration: unknown command {command!r}; {hint(arguments)}", file=sys.stderr)
         return 2
     try:
         code = run(str(command), arguments[1:])
@@ -80,6 +82,16 @@ def main(arguments: list[str] | None = None) -> int:
     except (Interrupted, KeyboardInterrupt) as stop:
         print(f"\nrestoration {command}: {stop or 'stopped'}", file=sys.stderr)
         return 130
+
+
+def hint(arguments: list[str]) -> str:
+    """Guess what was meant by arguments that do not begin with a command."""
+    near = difflib.get_close_matches(arguments[0], COMMANDS, 1)
+    if near:
+        return f"did you mean {near[0]}?"
+    if os.path.exists(arguments[0]) or Path(arguments[0]).suffix.lower() in PICTURES:
+        return f"did you mean restoration restore {shlex.join(arguments)}?"
+    return "see restoration --help"
 
 
 def run(command: str, arguments: list[str]) -> int:
@@ -105,6 +117,16 @@ def run(command: str, arguments: list[str]) -> int:
         from restoration.commands.report import main as report
 
         return report(arguments)
+    if arguments in (["--help"], ["-h"]):
+        from restoration.fit_help import kept_help
+
+        text = kept_help()
+        if text is not None:
+            print(text, end="")
+            return 0
+    from restoration.fit_checks import check_data
+
+    check_data(arguments)
     keep_freed_memory()
     from restoration.cli import fit  # imports torch and lightning: seconds
 

@@ -26,12 +26,12 @@ from restoration.internal_learning.ensemble import Member, network_pool, optimis
 from restoration.jpeg import CompressedImage, Quantised, Separations, to_pixels, to_tensor
 from restoration.jpeg.projection import project
 from restoration.presets import Preset
+from restoration.support.usage import SMALLEST_TILE
 
 # Part of the cells' width onto which corrected images are projected: wider than
 # for estimates, since they are nearer to the original (tests/benchmarks/ablation.py --of networks).
 CORRECTED_SHRINK = 0.75
 TILE_SIDE = 1024  # of the tiles in which networks are applied: about 0.3 GiB
-SMALLEST_TILE = 128  # smaller ones would be mostly surroundings
 
 Advance = Callable[[int, int], None]  # (units of work done now, units in all)
 Method = Callable[[CompressedImage, Advance | None], Tensor]  # restores a JPEG
@@ -164,6 +164,24 @@ def restore_earlier(
     if own is None or not share:
         return image
     return image.lerp(restore(CompressedImage(pixels, own), each), share)
+
+
+def weakened(
+    image: Tensor, pixels: NDArray[np.uint8], strength: float, own: Quantised | None
+) -> Tensor:
+    """Go only a part of the way from a picture to the restored one.
+
+    x = P(p + s (r - p)). Libraries smooth the colours that they decode, so that these lie a little
+    outside of the file's cells, and with them what is between: P projects onto these.
+
+    Args:
+        image: r, (1, C, H, W) in [0, 1].
+        pixels: p, (H, W, C).
+        strength: s; with 0 the picture comes back as it is.
+        own: the file, if r lies in its cells.
+    """
+    mixed = to_tensor(pixels).lerp(image.cpu(), strength)
+    return mixed if own is None or strength == 0 else project(mixed, own, 1).clamp_(0, 1)
 
 
 def restore_parts(picture: Separations, restore: Method, advance: Advance | None = None) -> Tensor:

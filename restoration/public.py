@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from restoration.errors import RestorationError
+from restoration.formats.opening import MOST_PIXELS
 from restoration.history import find_history
 from restoration.internal_learning.library.checkpoint import load_library
 from restoration.internal_learning.library.restoring import restore_with
@@ -25,7 +26,6 @@ from restoration.jpeg import (
     to_pixels,
     to_tensor,
 )
-from restoration.jpeg.opening import MOST_PIXELS
 from restoration.metrics import Scores, scores
 from restoration.pipeline import (
     Advance,
@@ -35,6 +35,7 @@ from restoration.pipeline import (
     restore_jpeg,
     restore_parts,
     tile_side,
+    weakened,
 )
 from restoration.presets import PRESETS, Preset
 from restoration.support.durations import readable, seconds_of
@@ -53,6 +54,7 @@ class Settings:
         quality: to restore as if saved at this JPEG quality.
         network: path of the library whose network restores the picture.
         budget: seconds, from which the recipe follows instead of from a preset; or None.
+        strength: 0 to 1, from the picture itself to the restored one.
     """
 
     preset: str | None
@@ -63,6 +65,7 @@ class Settings:
     quality: int | None
     network: str | Path | None
     budget: float | None = None
+    strength: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,7 @@ def restore(
     strict: bool = False,
     network: str | Path | None = None,
     budget: str | None = None,
+    strength: float = 1.0,
 ) -> Restored:
     """Restore a JPEG file, or a picture that was one.
 
@@ -139,10 +143,12 @@ def restore(
             "balanced" and "best" it goes on learning on the picture's own smaller copies.
         budget: time for the picture, "30s", "5m" or "1h", instead of a preset: networks learn for
             as long as that allows. The least is what "fast" does.
+        strength: 0 to 1, from the JPEG to the restored picture; all between agrees with the file
+            as the restored one does.
 
     Returns:
         The image, upright, and the report. ``image.save(path, icc_profile=..., exif=...)`` writes
-        it; its ``info`` holds the picture's profile and EXIF.
+        it; its ``info`` holds what the picture's file holds beside the pixels.
 
     Raises:
         RestorationError: the file, the truth or an option cannot be used, or the memory does not
@@ -152,7 +158,7 @@ def restore(
     picture = read_picture(path, max_pixels, strict)
     clean = None if truth is None else to_tensor(read_truth(truth, picture))
     seconds = None if budget is None else seconds_of(budget)
-    settings = Settings(preset, seed, device, tile, history, quality, network, seconds)
+    settings = Settings(preset, seed, device, tile, history, quality, network, seconds, strength)
     return restore_read(picture, path, settings, clean, advance, began)
 
 
@@ -164,6 +170,19 @@ def restore_read(
     advance: Advance | None,
     began: float,
 ) -> Restored:
+    """Restore a picture that has been read, and turn it upright; see ``restored_tensor``."""
+    image, report = restored_tensor(picture, name, settings, truth, advance, began)
+    return Restored(picture.upright(to_pixels(image)), report)
+
+
+def restored_tensor(
+    picture: CompressedImage | Separations | Picture,
+    name: str | Path,
+    settings: Settings,
+    truth: Tensor | None,
+    advance: Advance | None,
+    began: float,
+) -> tuple[Tensor, Report]:
     """Restore a picture that has been read, and report on it.
 
     Args:
@@ -173,6 +192,9 @@ def restore_read(
         truth: the original, (1, C, H, W) in [0, 1], as the picture is stored.
         advance: see ``restore``.
         began: ``time.monotonic()`` at the start of the work.
+
+    Returns:
+        (1, C, H, W) in [0, 1] as the picture is stored, and the report.
 
     Raises:
         RestorationError: see ``restore``.
@@ -185,6 +207,8 @@ def restore_read(
         raise RestorationError(f"no preset {recipe!r}; there are {', '.join(PRESETS)}")
     if settings.history not in ("auto", "none"):
         raise RestorationError(f"no history {settings.history!r}; there are auto and none")
+    if not 0 <= settings.strength <= 1:
+        raise RestorationError(f"the strength must lie within 0 and 1, not {settings.strength}")
     pixels = picture.pixels
     own = picture.quantised if isinstance(picture, CompressedImage) else None
     if settings.quality is not None:
@@ -218,7 +242,8 @@ def restore_read(
         raise RestorationError(
             f"{name}: the memory does not suffice; close other programs, or give a smaller --tile"
         ) from error
-    upright = picture.upright(to_pixels(image))
+    if settings.strength != 1:
+        image = weakened(image, pixels, settings.strength, own if found is None else None)
     if isinstance(picture, Separations):
         own = picture.parts[0].quantised
     last = None if own is None else estimated_quality(own.tables[0])
@@ -226,7 +251,7 @@ def restore_read(
     if found is not None:
         told = str(found) if last is None else f"{found} under quality {last}"
     report = Report(
-        size=upright.size,
+        size=picture.size,
         quality=found.last.trace.quality if found is not None and last is None else last,
         preset=recipe if settings.budget is None else f"within {readable(settings.budget)}",
         seed=settings.seed,
@@ -237,7 +262,7 @@ def restore_read(
         damage=None if isinstance(picture, Picture) else picture.damage,
         colours=picture.told if isinstance(picture, Separations) else None,
     )
-    return Restored(upright, report)
+    return image, report
 
 
 def method_of(settings: Settings, preset: Preset, runs: int = 1) -> Method:

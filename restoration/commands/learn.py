@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restoration.commands.restore import find_inputs
+from restoration.commands.inputs import find_inputs
 from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.support.durations import readable
 from restoration.support.progress import Display
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"{library}: a library is a .ckpt file")
     if not library.parent.is_dir():
         raise RestorationError(f"cannot write {library}: {library.parent} is not a folder")
-    paths = [path for path, _ in find_inputs(options.inputs)]
+    paths = [found.source for found in find_inputs(options.inputs)[0]]
     # these import torch: seconds
     from restoration.internal_learning.library.checkpoint import description_of, read_library
     from restoration.internal_learning.library.learning import description_for, learn

@@ -1,4 +1,4 @@
-"""One picture in, one PNG file out, with the progress in between."""
+"""One picture in, one file out."""
 
 from __future__ import annotations
 
@@ -8,24 +8,34 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from restoration.formats.writing import Format
 from restoration.jpeg import (
     Picture,
     pixels_of,
     read_picture,
     read_truth,
-    to_png,
+    to_pixels,
     to_tensor,
 )
-from restoration.public import Settings, restore_read
+from restoration.pipeline import Advance
+from restoration.public import Report, Settings, restored_tensor
 from restoration.support.figures import comparison
 from restoration.support.files import write_atomically
-from restoration.support.progress import Display
 
 
 def restore_file(
-    source: Path, target: Path, options: argparse.Namespace, count: str
+    source: Path, target: Path, options: argparse.Namespace, form: Format, advance: Advance
 ) -> dict[str, Any]:
     """Restore one file and write it; return the report as a dictionary.
+
+    Args:
+        source: the picture.
+        target: the file to write.
+        options: of ``restoration restore``.
+        form: of the file to write.
+        advance: called now and then with the units of work done since, and those in all.
 
     Raises:
         RestorationError: the file cannot be used or its output not be written.
@@ -43,15 +53,31 @@ def restore_file(
         options.quality,
         options.network,
         options.budget,
+        options.strength,
     )
-    with Display(lambda: count + source.name) as display:
-        image, report = restore_read(picture, source, settings, clean, display.advance, began)
-    write_atomically(target, to_png(image))
+    image, report = restored_tensor(picture, source, settings, clean, advance, began)
+    pixels = picture.turned(to_pixels(image, form.dtype))
+    kept = picture.metadata.stripped() if options.strip else picture.metadata
+    write_atomically(target, form.encode(pixels, kept))
     if options.compare is not None:
         before = "picture" if isinstance(picture, Picture) else "JPEG"
-        panels = {before: picture.upright(picture.pixels), "restored": image}
+        panels = {before: picture.pixels, "restored": to_pixels(image)}
         if truth is not None:
-            panels["original"] = picture.upright(truth)
-        sheet = comparison([(caption, pixels_of(panel)) for caption, panel in panels.items()])
+            panels["original"] = truth
+        sheet = comparison(
+            [
+                (captioned(name, report), pixels_of(picture.upright(panel)))
+                for name, panel in panels.items()
+            ]
+        )
         write_atomically(options.compare, sheet)
-    return asdict(report)
+    opaque = pixels.shape[-1] in (1, 3) or pixels[..., -1].min() == np.iinfo(form.dtype).max
+    return {**asdict(report), "left_out": form.left_out(kept, bool(opaque))}
+
+
+def captioned(name: str, report: Report) -> str:
+    """Add to a panel's name how far it is from the truth, where that is known."""
+    measured = report.restored if name == "restored" else report.jpeg
+    if measured is None or name == "original":
+        return name
+    return f"{name}, {measured['psnr']:.2f} dB"

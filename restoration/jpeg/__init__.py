@@ -6,7 +6,6 @@ from restoration.jpeg.image import (
     pixels_of,
     to_8bit,
     to_pixels,
-    to_png,
     to_tensor,
 )
 from restoration.jpeg.picture import Picture, read_picture
@@ -28,6 +27,5 @@ __all__ = [
     "read_truth",
     "to_8bit",
     "to_pixels",
-    "to_png",
     "to_tensor",
 ]

@@ -16,6 +16,8 @@ from restoration.errors import RestorationError
 
 MOST_PIXELS = 200_000_000  # of an image, if nothing else is said
 MINIMUM_SIDE = 16  # pixels: one 4:2:0 coding unit
+JPEG_START = b"\xff\xd8\xff"
+JUNK = 2**16  # bytes in front of a JPEG at most, which programs and mailboxes leave
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -53,6 +55,49 @@ def without_pillows_limit() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = limit
 
 
+def check_image(path: str | Path, most: int = MOST_PIXELS) -> None:
+    """Refuse by its first bytes what is no picture, or too small or large a one.
+
+    Raises:
+        RestorationError: it is; or the file is missing or not readable.
+    """
+    data = read_bytes(path)
+    if is_image(data) or JPEG_START not in data[:JUNK]:
+        with readable(path):
+            open_header(data, path, most)
+
+
+def open_header(data: bytes, name: str | Path, most: int) -> Image.Image:
+    """Open an image with Pillow without decoding it; refuse those of a wrong size."""
+    image = Image.open(io.BytesIO(data))
+    if image.width * image.height > most:
+        raise RestorationError(
+            f"{name} is too large: {image.width} x {image.height} pixels, of which "
+            f"{most / 1e6:g} million are allowed; give --max-pixels for more"
+        )
+    if min(image.size) < MINIMUM_SIDE:
+        raise RestorationError(
+            f"{name} is {image.width} x {image.height} pixels; at least {MINIMUM_SIDE} x "
+            f"{MINIMUM_SIDE} are needed"
+        )
+    return image
+
+
+@contextmanager
+def readable(name: str | Path) -> Iterator[None]:
+    """Turn what Pillow raises into a readable error, and silence what it warns of."""
+    try:
+        with warnings.catch_warnings(), without_pillows_limit():
+            warnings.simplefilter("ignore")  # damaged metadata is no news here
+            yield
+    except RestorationError:
+        raise
+    except UnidentifiedImageError as error:
+        raise RestorationError(f"{name} is not an image that can be read") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise RestorationError(f"{name} is damaged: {error}") from error
+
+
 def open_image(data: bytes, name: str | Path, most: int = MOST_PIXELS) -> Image.Image:
     """Decode a whole image with Pillow, with a readable error where that fails.
 
@@ -61,23 +106,7 @@ def open_image(data: bytes, name: str | Path, most: int = MOST_PIXELS) -> Image.
         name: for errors.
         most: pixels of the largest image that is decoded.
     """
-    try:
-        with warnings.catch_warnings(), without_pillows_limit():
-            warnings.simplefilter("ignore")  # damaged metadata is no news here
-            image = Image.open(io.BytesIO(data))
-            if image.width * image.height > most:
-                raise RestorationError(
-                    f"{name} is too large: {image.width} x {image.height} pixels, of which "
-                    f"{most / 1e6:g} million are allowed; give --max-pixels for more"
-                )
-            image.load()
-    except UnidentifiedImageError as error:
-        raise RestorationError(f"{name} is not an image that can be read") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise RestorationError(f"{name} is damaged: {error}") from error
-    if min(image.size) < MINIMUM_SIDE:
-        raise RestorationError(
-            f"{name} is {image.width} x {image.height} pixels; at least {MINIMUM_SIDE} x "
-            f"{MINIMUM_SIDE} are needed"
-        )
+    with readable(name):
+        image = open_header(data, name, most)
+        image.load()
     return image
