@@ -117,8 +117,10 @@ def earlier_compression(luma: Luma) -> Trace:
     for offset in offsets:
         if luma.own is None or offset != (0, 0):
             evidence = evidence_at(luma, offset, SCANNED, low)
-            steps = (evidence.found.amax(1) - CHOICE).clamp(min=0).sum()
-            scores[offset] = max(best_quality(evidence, low)[1], float(steps))
+            scores[offset] = best_quality(evidence, low)[1]
+            if luma.own is None or 0 not in offset:
+                steps = (evidence.found.amax(1) - CHOICE).clamp(min=0).sum()
+                scores[offset] = max(scores[offset], steps)
     first = scores.flatten().topk(REFINED).indices.tolist()
     if luma.own is not None:
         first.append(0)
@@ -128,7 +130,7 @@ def earlier_compression(luma: Luma) -> Trace:
     traces = []
     for offset in (offsets[i] for i in first):
         every_way = [evidence_at(luma, offset, MOST, every, d) for d in DEVIATIONS]
-        if luma.own is not None and offset == (0, 0):  # where integers crowd in many ways
+        if luma.own is not None and 0 in offset:  # the file's own steps show along an axis
             found = max(map(standard_table, every_way), key=lambda best: best.evidence)
         else:
             found = max(map(table_of, every_way), key=lambda best: best.evidence)

@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from restoration.history import find_history
+from restoration.history.detection import earlier_compression, luma_of
 from restoration.jpeg import compress
+from restoration.jpeg.reading import parse
 
 
 def saved(pixels: np.ndarray, **options) -> np.ndarray:
@@ -80,10 +82,15 @@ def test_two_compressions_show_in_pixels(photo):
     assert history.place == (4, 7)
 
 
-@pytest.mark.parametrize("quality", [5, 10, 30, 75])
-def test_the_files_own_grid_is_no_earlier_one(photo, quality):
-    jpeg = compress(photo, quality)
+@pytest.mark.parametrize("quality", [5, 10, 20, 30, 40, 60, 75])
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_the_files_own_grid_is_no_earlier_one(photo, quality, subsampling):
+    file = io.BytesIO()
+    Image.fromarray(photo).save(file, "JPEG", quality=quality, subsampling=subsampling)
+    jpeg = parse(file.getvalue(), Image.open(file), "image")
     assert find_history(jpeg.pixels, jpeg.quantised) is None
+    # along an axis that both share, a file's own steps look like tables of any kind
+    assert earlier_compression(luma_of(jpeg.pixels, jpeg.quantised)).standard
 
 
 def test_clean_pixels_have_no_history(photo):
