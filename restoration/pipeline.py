@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from restoration.internal_learning.ensemble import (
 from restoration.jpeg import CompressedImage, Quantised, to_pixels, to_tensor
 from restoration.jpeg.projection import project
 from restoration.presets import Preset
+from restoration.support.pool import Pool
 
 # Part of the cells' width onto which corrected images are projected: wider than
 # for estimates, since they are nearer to the original (tests/benchmarks/ablation.py --of networks).
@@ -44,6 +46,7 @@ def restore_jpeg(
     device: str = "auto",
     tile: int | None = None,
     advance: Advance | None = None,
+    pool: Pool | None = None,
 ) -> Tensor:
     """Restore a JPEG that is in memory.
 
@@ -59,6 +62,7 @@ def restore_jpeg(
             image at once. It bounds the memory and does not change the result.
         advance: called now and then with the units of work done since, and those in all: a unit is
             a pass of the first estimate over a pixel, or as much of an optimiser step.
+        pool: processes of ``network_pool`` that are kept for further files; by default their own.
 
     Returns:
         (1, C, H, W) in [0, 1], in the orientation in which the JPEG is stored.
@@ -85,7 +89,8 @@ def restore_jpeg(
 
     if not rounds:
         return project(first(file), file).clamp_(0, 1)
-    with network_pool(preset.networks, device) as pool:
+    with nullcontext(pool) if pool else network_pool(preset.networks, device) as workers:
+        workers.begin()
         estimate = image = first(file)
         corrections: list[Tensor] = []
         for _ in range(rounds):
@@ -103,7 +108,7 @@ def restore_jpeg(
                 )
                 for seed in seeds
             ]
-            corrections += [torch.from_numpy(x) for x in optimise(pool, members, stepped)]
+            corrections += [torch.from_numpy(x) for x in optimise(workers, members, stepped)]
             image = estimate + torch.stack(corrections).mean(0)
             image = project(image, file, CORRECTED_SHRINK).clamp_(0, 1)
     return image

@@ -1,4 +1,4 @@
-"""What ``import restoration`` offers: a file in, a picture and a report out."""
+"""A picture in, a better picture and a report out."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from torch import Tensor
 
 from restoration.errors import RestorationError
 from restoration.history import find_history
+from restoration.internal_learning.ensemble import network_pool
 from restoration.internal_learning.library.checkpoint import load_library
 from restoration.internal_learning.library.restoring import restore_with
 from restoration.jpeg import (
     CompressedImage,
     Picture,
+    Source,
     compress,
     estimated_quality,
+    file_of,
     read_picture,
     read_truth,
     to_pixels,
@@ -35,6 +38,8 @@ from restoration.pipeline import (
     tile_side,
 )
 from restoration.presets import PRESETS, Preset
+from restoration.support.files import File
+from restoration.support.pool import Pool
 
 
 @dataclass(frozen=True)
@@ -96,11 +101,11 @@ class Restored(NamedTuple):
 
 
 def restore(
-    path: str | Path,
+    source: Source,
     preset: str | None = None,
     seed: int = 0,
     device: str = "auto",
-    truth: str | Path | None = None,
+    truth: Source | None = None,
     tile: int | None = None,
     advance: Advance | None = None,
     history: str = "auto",
@@ -109,17 +114,19 @@ def restore(
     strict: bool = False,
     network: str | Path | None = None,
 ) -> Restored:
-    """Restore a JPEG file, or a picture that was one.
+    """Restore a JPEG, or a picture that was one.
 
     What earlier compressions left in the pixels is looked for; the earliest that is sure is undone.
 
     Args:
-        path: of the picture.
+        source: the picture's path, its file as bytes or open in binary mode, or an image of
+            Pillow's. That one stands for the JPEG which it was opened from; one that has no file,
+            or was changed since, for its pixels, as a PNG does.
         preset: "fast" (seconds), "balanced" (minutes) or "best"; by default "balanced", or "fast"
             where a network is given.
         seed: Seed of all randomness.
         device: "cpu", "cuda" or "auto", which takes a GPU if there is one.
-        truth: the original, for measuring only.
+        truth: the original, for measuring only; given as the picture is.
         tile: side of the tiles in which the networks are applied, 1024 by default; 0 for the whole
             image at once. It bounds the memory and does not change the result.
         advance: called now and then with the units of work done since, and those in all.
@@ -139,19 +146,21 @@ def restore(
             suffice.
     """
     began = time.monotonic()
-    picture = read_picture(path, max_pixels, strict)
-    clean = None if truth is None else to_tensor(read_truth(truth, picture))
+    file = file_of(source)
+    picture = read_picture(file, max_pixels, strict)
+    clean = None if truth is None else to_tensor(read_truth(file_of(truth), picture))
     settings = Settings(preset, seed, device, tile, history, quality, network)
-    return restore_read(picture, path, settings, clean, advance, began)
+    return restore_read(picture, file, settings, clean, advance, began)
 
 
 def restore_read(
     picture: CompressedImage | Picture,
-    name: str | Path,
+    name: File,
     settings: Settings,
     truth: Tensor | None,
     advance: Advance | None,
     began: float,
+    pool: Pool | None = None,
 ) -> Restored:
     """Restore a picture that has been read, and report on it.
 
@@ -162,13 +171,12 @@ def restore_read(
         truth: the original, (1, C, H, W) in [0, 1], as the picture is stored.
         advance: see ``restore``.
         began: ``time.monotonic()`` at the start of the work.
+        pool: processes that several pictures share, see ``shared_pool``; by default its own.
 
     Raises:
         RestorationError: see ``restore``.
     """
-    recipe = settings.preset or ("balanced" if settings.network is None else "fast")
-    if recipe not in PRESETS:
-        raise RestorationError(f"no preset {recipe!r}; there are {', '.join(PRESETS)}")
+    recipe = recipe_of(settings)
     if settings.history not in ("auto", "none"):
         raise RestorationError(f"no history {settings.history!r}; there are auto and none")
     pixels = picture.pixels
@@ -182,7 +190,7 @@ def restore_read(
             f"{name} shows no trace of JPEG compression; give --quality N to restore it as if it "
             "had been saved at that quality"
         )
-    method = method_of(settings, PRESETS[recipe])
+    method = method_of(settings, PRESETS[recipe], pool)
     try:
         if found is not None:
             image = restore_earlier(pixels, own, found, method, advance)
@@ -213,12 +221,36 @@ def restore_read(
     return Restored(upright, report)
 
 
-def method_of(settings: Settings, preset: Preset) -> Method:
+def recipe_of(settings: Settings) -> str:
+    """Name the preset: the one that is set, or the usual one.
+
+    Raises:
+        RestorationError: there is none of that name.
+    """
+    recipe = settings.preset or ("balanced" if settings.network is None else "fast")
+    if recipe not in PRESETS:
+        raise RestorationError(f"no preset {recipe!r}; there are {', '.join(PRESETS)}")
+    return recipe
+
+
+def shared_pool(settings: Settings) -> Pool:
+    """Make the processes in which the networks of several pictures learn, one after the other.
+
+    They start when a picture needs them, and end with the block that the pool is entered by.
+
+    Raises:
+        RestorationError: there is no such preset or device.
+    """
+    preset = PRESETS[recipe_of(settings)]
+    return network_pool(preset.networks, device_named(settings.device))
+
+
+def method_of(settings: Settings, preset: Preset, pool: Pool | None) -> Method:
     """Choose what restores a JPEG: networks of its own, or that of a library."""
     seed, tile = settings.seed, settings.tile
     if settings.network is None:
         return lambda jpeg, advance: restore_jpeg(
-            jpeg, preset, seed, settings.device, tile, advance
+            jpeg, preset, seed, settings.device, tile, advance, pool
         )
     net, device = load_library(settings.network).net, device_named(settings.device)
 

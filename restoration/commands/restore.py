@@ -94,35 +94,38 @@ def run(options: argparse.Namespace) -> int:
             options.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RestorationError(f"cannot write to {options.output}: {error.strerror}") from error
-    from restoration.commands.restore_file import restore_file  # imports torch: seconds
+    # these import torch: seconds
+    from restoration.commands.restore_file import restore_file, settings_of
+    from restoration.public import shared_pool
 
     reports: list[dict[str, Any]] = []
     failed = done = 0
-    for number, job in enumerate(jobs, 1):
-        if job.target.exists() and not options.overwrite and not job.named:
-            print(f"{job.source}: skipped, {job.target} exists", file=sys.stderr)
-            reports.append({"input": str(job.source), "skipped": str(job.target)})
-            continue
-        count = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
-        try:
-            for path in (job.target, options.compare):
-                check_writable(path, options.overwrite)  # now, not after minutes of work
-            report = restore_file(job.source, job.target, options, count)
-        except RestorationError as error:  # the other files do not suffer from it
-            print(f"restoration restore: error: {error}", file=sys.stderr)
-            reports.append({"input": str(job.source), "error": str(error)})
-            failed += 1
-        except KeyboardInterrupt as stop:
-            raise Interrupted(f"stopped; {done} of {len(jobs)} files are done") from stop
-        else:
-            reports.append({"input": str(job.source), "output": str(job.target), **report})
-            if report["damage"]:
-                print(
-                    f"{job.source}: the picture is {report['damage']}; "
-                    "restored as far as it is whole",
-                    file=sys.stderr,
-                )
-            done += 1
+    with shared_pool(settings_of(options)) as pool:
+        for number, job in enumerate(jobs, 1):
+            if job.target.exists() and not options.overwrite and not job.named:
+                print(f"{job.source}: skipped, {job.target} exists", file=sys.stderr)
+                reports.append({"input": str(job.source), "skipped": str(job.target)})
+                continue
+            count = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
+            try:
+                for path in (job.target, options.compare):
+                    check_writable(path, options.overwrite)  # now, not after minutes of work
+                report = restore_file(job.source, job.target, options, count, pool)
+            except RestorationError as error:  # the other files do not suffer from it
+                print(f"restoration restore: error: {error}", file=sys.stderr)
+                reports.append({"input": str(job.source), "error": str(error)})
+                failed += 1
+            except KeyboardInterrupt as stop:
+                raise Interrupted(f"stopped; {done} of {len(jobs)} files are done") from stop
+            else:
+                reports.append({"input": str(job.source), "output": str(job.target), **report})
+                if report["damage"]:
+                    print(
+                        f"{job.source}: the picture is {report['damage']}; "
+                        "restored as far as it is whole",
+                        file=sys.stderr,
+                    )
+                done += 1
     if options.json:
         print(json.dumps(reports, indent=2))
     elif done:

@@ -19,11 +19,25 @@ from restoration.jpeg import (
 from restoration.public import Settings, restore_read
 from restoration.support.figures import comparison
 from restoration.support.files import write_atomically
+from restoration.support.pool import Pool
 from restoration.support.progress import Display
 
 
+def settings_of(options: argparse.Namespace) -> Settings:
+    """Tell how pictures are restored."""
+    return Settings(
+        options.preset,
+        options.seed,
+        options.device,
+        options.tile,
+        options.history,
+        options.quality,
+        options.network,
+    )
+
+
 def restore_file(
-    source: Path, target: Path, options: argparse.Namespace, count: str
+    source: Path, target: Path, options: argparse.Namespace, count: str, pool: Pool
 ) -> dict[str, Any]:
     """Restore one file and write it; return the report as a dictionary.
 
@@ -34,17 +48,9 @@ def restore_file(
     picture = read_picture(source, options.max_pixels, options.strict)
     truth = None if options.truth is None else read_truth(options.truth, picture)
     clean = None if truth is None else to_tensor(truth)
-    settings = Settings(
-        options.preset,
-        options.seed,
-        options.device,
-        options.tile,
-        options.history,
-        options.quality,
-        options.network,
-    )
+    settings = settings_of(options)
     with Display(lambda: count + source.name) as display:
-        image, report = restore_read(picture, source, settings, clean, display.advance, began)
+        image, report = restore_read(picture, source, settings, clean, display.advance, began, pool)
     write_atomically(target, to_png(image))
     if options.compare is not None:
         before = "JPEG" if isinstance(picture, CompressedImage) else "picture"

@@ -12,13 +12,16 @@ from restoration.jpeg.image import (
 from restoration.jpeg.picture import Picture, read_picture
 from restoration.jpeg.quality import estimated_quality
 from restoration.jpeg.reading import compress, read_jpeg, read_lossless, read_truth
+from restoration.jpeg.source import Source, file_of
 
 __all__ = [
     "CompressedImage",
     "Picture",
     "Quantised",
+    "Source",
     "compress",
     "estimated_quality",
+    "file_of",
     "pixels_of",
     "read_jpeg",
     "read_lossless",

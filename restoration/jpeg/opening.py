@@ -13,17 +13,21 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from restoration.errors import RestorationError
+from restoration.support.files import Content, File
 
 MOST_PIXELS = 200_000_000  # of an image, if nothing else is said
 MINIMUM_SIDE = 16  # pixels: one 4:2:0 coding unit
 
 
-def read_bytes(path: str | Path) -> bytes:
+def read_bytes(path: File) -> bytes:
     """Read a whole file, with a readable error where that fails."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+        if isinstance(path, Content):
+            data = path.data
+        elif not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
             raise RestorationError(f"{path} is no regular file")  # reading it might never end
-        data = Path(path).read_bytes()
+        else:
+            data = Path(path).read_bytes()
     except OSError as error:
         raise RestorationError(f"cannot read {path}: {error.strerror}") from error
     if not data:
@@ -53,7 +57,7 @@ def without_pillows_limit() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def open_image(data: bytes, name: str | Path, most: int = MOST_PIXELS) -> Image.Image:
+def open_image(data: bytes, name: File, most: int = MOST_PIXELS) -> Image.Image:
     """Decode a whole image with Pillow, with a readable error where that fails.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from restoration.errors import RestorationError
 from restoration.jpeg.image import CompressedImage, Stored, pixels_of
 from restoration.jpeg.opening import MOST_PIXELS, is_image, open_image, read_bytes
 from restoration.jpeg.reading import PNG_DEPTH, read_exif, read_jpeg
+from restoration.support.files import File
 
 JPEG = ("JPEG", "MPO")  # MPO: a JPEG with further pictures behind it
 GREY = ("L", "LA", "1")
@@ -46,7 +46,7 @@ class Picture(Stored):
 
 
 def read_picture(
-    path: str | Path, most: int = MOST_PIXELS, strict: bool = False
+    path: File, most: int = MOST_PIXELS, strict: bool = False
 ) -> CompressedImage | Picture:
     """Read a JPEG, or any other picture that Pillow reads; see ``read_jpeg``.
 

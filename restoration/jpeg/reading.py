@@ -6,7 +6,6 @@ import io
 import struct
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from restoration.jpeg.damage import UNREFINED, damage_of, read_coefficients
 from restoration.jpeg.frame import NOT_SENT, START, check_frame, closed, missing_bits
 from restoration.jpeg.image import UPRIGHT, CompressedImage, Quantised, Stored, pixels_of, to_image
 from restoration.jpeg.opening import MOST_PIXELS, is_image, open_image, read_bytes
+from restoration.support.files import File
 
 LOSSLESS = ("PNG", "TIFF", "BMP", "PPM", "GIF", "TGA")
 JUNK = 2**16  # bytes in front of a JPEG at most
@@ -42,7 +42,7 @@ def zigzag() -> NDArray[np.int64]:
 ZIGZAG = zigzag()
 
 
-def read_jpeg(path: str | Path, most: int = MOST_PIXELS, strict: bool = False) -> CompressedImage:
+def read_jpeg(path: File, most: int = MOST_PIXELS, strict: bool = False) -> CompressedImage:
     """Read a JPEG file, as far as it is whole.
 
     Args:
@@ -74,7 +74,7 @@ def read_jpeg(path: str | Path, most: int = MOST_PIXELS, strict: bool = False) -
     return jpeg
 
 
-def read_lossless(path: str | Path) -> NDArray[np.uint8]:
+def read_lossless(path: File) -> NDArray[np.uint8]:
     """Read an 8-bit lossless image, upright, (H, W, C).
 
     Raises:
@@ -116,7 +116,7 @@ def compress(pixels: NDArray[np.uint8], quality: int) -> CompressedImage:
     return parse(data, open_image(data, "the image"), "the image")
 
 
-def read_truth(path: str | Path, jpeg: Stored) -> NDArray[np.uint8]:
+def read_truth(path: File, jpeg: Stored) -> NDArray[np.uint8]:
     """Read the original of a picture, (H, W, C), in the orientation in which that is stored.
 
     Raises:
@@ -153,7 +153,7 @@ def read_exif(block: bytes | None) -> tuple[bytes | None, int]:
         return None, orientation
 
 
-def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage:
+def parse(data: bytes, image: Image.Image, name: File) -> CompressedImage:
     """Read the coefficients behind an image that Pillow has decoded without complaint."""
     if image.mode not in ("L", "RGB"):
         raise RestorationError(
