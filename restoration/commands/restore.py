@@ -7,13 +7,14 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
 from restoration.commands.restore_plan import (
+    STANDARD,
     check_places,
     check_writable,
     find_inputs,
@@ -34,10 +35,16 @@ def parser() -> Parser:
         "photo.jpg becomes photo.restored.png with its colour profile and EXIF.",
     )
     p.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="pictures, folders of JPEGs or patterns"
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="pictures, folders of JPEGs or patterns; - for standard input",
     )
     p.add_argument(
-        "-o", "--output", type=Path, help="PNG file for one input, or folder (default: beside it)"
+        "-o",
+        "--output",
+        type=Path,
+        help="PNG file for one input, or folder (default: beside it); - for standard output",
     )
     p.add_argument(
         "--preset",
@@ -89,7 +96,8 @@ def run(options: argparse.Namespace) -> int:
     for option in ("truth", "compare"):
         if getattr(options, option) is not None and len(jobs) > 1:
             raise UsageError(f"--{option} goes with one input, not with {len(jobs)}")
-    if options.output is not None and options.output.suffix.lower() != ".png":
+    told = sys.stderr if options.output == STANDARD else sys.stdout
+    if options.output not in (None, STANDARD) and options.output.suffix.lower() != ".png":
         try:
             options.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -127,14 +135,14 @@ def run(options: argparse.Namespace) -> int:
                     )
                 done += 1
     if options.json:
-        print(json.dumps(reports, indent=2))
+        print(json.dumps(reports, indent=2), file=told)
     elif done:
-        show(reports)
+        show(reports, told)
     return 1 if failed else 0
 
 
-def show(reports: Sequence[dict[str, Any]]) -> None:
-    """Print the table of finished files on stdout."""
+def show(reports: Sequence[dict[str, Any]], file: TextIO) -> None:
+    """Print the table of finished files."""
     finished = [r for r in reports if "output" in r]
     measured = finished[0]["jpeg"] is not None
     table = Table(
@@ -156,7 +164,7 @@ def show(reports: Sequence[dict[str, Any]]) -> None:
             values = (r[image][name] for image in ("jpeg", "restored"))
             cells += ["-" if v is None else format(v, form) for v in values]
         table.add_row(*cells)
-    Console().print(table)
+    Console(file=file).print(table)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from restoration.commands.restore_plan import STANDARD
 from restoration.jpeg import (
     CompressedImage,
     pixels_of,
@@ -18,7 +20,7 @@ from restoration.jpeg import (
 )
 from restoration.public import Settings, restore_read
 from restoration.support.figures import comparison
-from restoration.support.files import write_atomically
+from restoration.support.files import Content, write_atomically
 from restoration.support.pool import Pool
 from restoration.support.progress import Display
 
@@ -37,7 +39,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
 
 
 def restore_file(
-    source: Path, target: Path, options: argparse.Namespace, count: str, pool: Pool
+    source: Path | Content, target: Path, options: argparse.Namespace, count: str, pool: Pool
 ) -> dict[str, Any]:
     """Restore one file and write it; return the report as a dictionary.
 
@@ -51,7 +53,11 @@ def restore_file(
     settings = settings_of(options)
     with Display(lambda: count + source.name) as display:
         image, report = restore_read(picture, source, settings, clean, display.advance, began, pool)
-    write_atomically(target, to_png(image))
+    if target == STANDARD:
+        sys.stdout.buffer.write(to_png(image))
+        sys.stdout.flush()
+    else:
+        write_atomically(target, to_png(image))
     if options.compare is not None:
         before = "JPEG" if isinstance(picture, CompressedImage) else "picture"
         panels = {before: picture.upright(picture.pixels), "restored": image}

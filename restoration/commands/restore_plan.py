@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from restoration.errors import RestorationError, UsageError
-from restoration.support.files import safe_name
+from restoration.support.files import Content, safe_name
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 OTHER_IMAGES = (*SUFFIXES, ".webp", ".tif", ".tiff", ".bmp")  # that a result is not written as
 MADE = ".restored.png"
+STANDARD = Path("-")  # standard input or output
 
 
 @dataclass(frozen=True)
@@ -22,18 +24,20 @@ class Job:
     """One file to restore.
 
     Attributes:
-        source: the picture.
-        target: the PNG to write.
+        source: the picture, in memory where it came from standard input.
+        target: the PNG to write, or ``STANDARD``.
         named: whether the user named this very file, rather than a folder or pattern.
     """
 
-    source: Path
+    source: Path | Content
     target: Path
     named: bool
 
 
 def find_inputs(inputs: Sequence[str]) -> list[tuple[Path, bool]]:
     """Resolve files, folders and patterns; whether each file was named by itself.
+
+    A dash is kept: it stands for standard input.
 
     Raises:
         UsageError: a folder or pattern holds no JPEG, or cannot be looked into.
@@ -42,7 +46,9 @@ def find_inputs(inputs: Sequence[str]) -> list[tuple[Path, bool]]:
     for text in inputs:
         path = Path(text)
         try:
-            if os.path.isdir(path):
+            if text == "-":
+                files = [STANDARD]
+            elif os.path.isdir(path):
                 files = sorted(
                     p
                     for p in path.iterdir()
@@ -70,6 +76,8 @@ def plan(inputs: Sequence[tuple[Path, bool]], output: Path | None) -> list[Job]:
     Raises:
         UsageError: two inputs would be written to one file.
     """
+    if STANDARD in (output, *(source for source, _ in inputs)):
+        return [piped([source for source, _ in inputs], output)]
     if output is not None and output.suffix.lower() == ".png" and not output.is_dir():
         if len(inputs) > 1:
             raise UsageError(f"{output} cannot hold {len(inputs)} images; name a folder")
@@ -94,6 +102,26 @@ def plan(inputs: Sequence[tuple[Path, bool]], output: Path | None) -> list[Job]:
     return list(jobs.values())
 
 
+def piped(sources: Sequence[Path], output: Path | None) -> Job:
+    """Plan for a picture that comes from standard input, goes to standard output, or both.
+
+    Raises:
+        RestorationError: there is no standard input; ``UsageError`` where there are several
+            pictures, no name for the result, or nobody who could read it.
+    """
+    if len(sources) > 1:
+        raise UsageError(f"a pipe holds one image, not {len(sources)}; name a folder of files")
+    if output is None or not (output == STANDARD or output.suffix.lower() == ".png"):
+        raise UsageError("what comes from standard input has no name; give -o FILE.png or -o -")
+    if output == STANDARD and sys.stdout.isatty():
+        raise UsageError("the picture would go to the terminal; send it on: -o - > photo.png")
+    if sources[0] != STANDARD:
+        return Job(sources[0], output, named=True)
+    if sys.stdin is None:
+        raise RestorationError("there is no standard input")
+    return Job(Content(sys.stdin.buffer.read(), "standard input"), output, named=True)
+
+
 def check_places(jobs: Sequence[Job], truth: Path | None, sheet: Path | None) -> None:
     """Refuse outputs that are an input, the truth or another output, by whatever name.
 
@@ -102,8 +130,10 @@ def check_places(jobs: Sequence[Job], truth: Path | None, sheet: Path | None) ->
     """
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise UsageError(f"{sheet}: the comparison is a PNG file; end its name in .png")
-    read = [job.source for job in jobs] + ([] if truth is None else [truth])
-    written = [job.target for job in jobs] + ([] if sheet is None else [sheet])
+    read = [job.source for job in jobs if isinstance(job.source, Path)]
+    read += [] if truth is None else [truth]
+    written = [job.target for job in jobs if job.target != STANDARD]
+    written += [] if sheet is None else [sheet]
     for path in written:
         for source in read:
             if is_same(path, source):
@@ -126,7 +156,7 @@ def check_writable(path: Path | None, overwrite: bool) -> None:
     Raises:
         RestorationError: it exists, or its folder is missing or not writable.
     """
-    if path is None:
+    if path is None or path == STANDARD:
         return
     try:
         if os.path.isdir(path):
