@@ -37,19 +37,21 @@ __all__ = ["Report", "RestorationError", "Restored", "__version__", "restore", "
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for, then: torch takes seconds to import."""
+    value: Any
     if name in ("restore", "Report", "Restored"):
         from restoration import public
 
-        return getattr(public, name)
-    if name == "restore_many":
-        from restoration.many import restore_many
-
-        return restore_many
-    if name == "__version__":
+        value = getattr(public, name)
+    elif name == "restore_many":
+        from restoration.many import restore_many as value
+    elif name == "__version__":
         from importlib.metadata import version
 
-        return version("restoration")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = version("restoration")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value  # from now on it is found without this function
+    return value
 
 
 def __dir__() -> list[str]:

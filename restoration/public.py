@@ -1,7 +1,6 @@
 """A picture in, a better picture and a report out."""
 
-from __future__ import annotations
-
+# Without annotations from __future__: pdoc resolves no names in those of a NamedTuple.
 import time
 from dataclasses import dataclass
 from pathlib import Path
