@@ -14,6 +14,7 @@ from restoration.support.cpu_settings import keep_freed_memory, set_waiting
 # Bytes of freed memory that restore keeps: a part's buffers, not those of a large image.
 KEPT = 2**28
 COMMANDS = ("restore", "learn", "fit", "sweep", "report", "kodak")
+COMPLETION = "--print-completion"
 
 HELP = """\
 usage: restoration COMMAND ...
@@ -31,6 +32,7 @@ commands:
 options:
   --help      this text; "restoration restore --help" lists the options of restore
   --version   the version
+  --print-completion SHELL   what completes commands and options in bash or zsh (needs shtab)
 
 examples:
   restoration restore photo.jpg
@@ -59,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     if command == "--version":
         print(f"restoration {version('restoration')}")
         return 0
-    if command not in COMMANDS:
+    if command not in (*COMMANDS, COMPLETION):
         near = difflib.get_close_matches(str(command), COMMANDS, 1)
         hint = f"did you mean {near[0]}?" if near else "see restoration --help"
         print(f"restoration: unknown command {command!r}; {hint}", file=sys.stderr)
@@ -84,6 +86,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(command: str, arguments: list[str]) -> int:
     """Import what one command needs, and run it."""
+    if command == COMPLETION:
+        from restoration.commands.completion import completion
+
+        print(completion(" ".join(arguments), COMMANDS))
+        return 0
     if command == "restore":
         keep_freed_memory(KEPT)
         from restoration.commands.restore import main as restore

@@ -3,9 +3,11 @@
 import csv
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
 from restoration import losses
@@ -103,3 +105,15 @@ def test_the_options_in_the_tables_parse(part, loss, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["fit", *arguments, *shlex.split(" ".join(options)), "--print_config"])
     assert stop.value.code == 0, capsys.readouterr().err
+
+
+def test_the_citation_is_of_this_version():
+    """As the Citation File Format 1.2.0 asks for it."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert citation["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= citation.keys()
+    for key, same in (("title", "name"), ("version", "version"), ("license", "license")):
+        assert citation[key] == project[same]
+    assert citation["keywords"] == project["keywords"]
+    assert project["description"] in " ".join(citation["abstract"].split()).replace(":", ".")
