@@ -206,9 +206,36 @@ def test_many_pictures_share_their_processes(photo, monkeypatch):
         assert np.array_equal(np.array(image), np.array(alone))
 
 
-def test_a_wrong_option_of_many_is_told_at_once():
-    with pytest.raises(restoration.RestorationError, match="no preset 'fsat'"):
-        restoration.restore_many(["photo.jpg"], preset="fsat")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"preset": "fsat"}, "no preset 'fsat'"),
+        ({"budget": "soon"}, "'soon' is no duration"),
+        ({"preset": "fast", "budget": "5s"}, "a preset or a budget"),
+    ],
+)
+def test_a_wrong_option_of_many_is_told_at_once(options, message):
+    with pytest.raises(restoration.RestorationError, match=message):
+        restoration.restore_many(["photo.jpg"], **options)
+
+
+def test_many_pictures_take_the_options_of_one():
+    options = {"strength": 0.5, "budget": "1s"}
+    ((_, image, report),) = restoration.restore_many(["photo.jpg"], **options)
+    one = restoration.restore("photo.jpg", **options)
+    assert np.array_equal(np.array(image), np.array(one.image))
+    assert not np.array_equal(np.array(image), restored("photo.jpg"))
+    assert report.preset == one.report.preset == "within 1 s"
+
+
+def test_inks_may_be_given_in_any_form(photo):
+    inks = Image.fromarray(photo[:48, :64]).convert("CMYK")
+    inks.save("inks.jpg", quality=10)
+    with Image.open("inks.jpg") as image:
+        images = [restored(x) for x in ("inks.jpg", Path("inks.jpg").read_bytes(), image)]
+    assert images[0].shape == (48, 64, 3)
+    assert np.array_equal(images[0], images[1])
+    assert np.array_equal(images[0], images[2])
 
 
 def test_one_and_many_have_the_same_options():

@@ -1,4 +1,4 @@
-"""``restore`` in a pipe: a file from standard input, a PNG to standard output."""
+"""``restore`` in a pipe: a file from standard input, a picture to standard output."""
 
 import io
 import json
@@ -67,11 +67,20 @@ def given(monkeypatch, data):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
 
 
+def test_any_format_goes_down_a_pipe(capsysbinary, monkeypatch):
+    given(monkeypatch, Path("photo.jpg").read_bytes())
+    assert main([*FAST, "-", "-o", "-", "--format", "tiff"]) == 0
+    piped = capsysbinary.readouterr().out
+    assert main([*FAST, "photo.jpg", "-o", "photo.tif"]) == 0
+    assert piped == Path("photo.tif").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         (["-"], 2, "from standard input has no name; give -o FILE.png or -o -"),
         (["-", "-o", "folder"], 2, "from standard input has no name"),
+        (["-", "--format", "webp"], 2, "give -o FILE.webp or -o -"),
         (["-", "photo.jpg", "-o", "-"], 2, "a pipe holds one image, not 2"),
         (["photo.jpg", "other.jpg", "-o", "-"], 2, "a pipe holds one image, not 2"),
         (["-", "-o", "photo.png", "--truth", "photo.png"], 2, "photo.png, which is read"),
