@@ -16,7 +16,7 @@ from restoration.support.cpu_settings import keep_freed_memory, set_waiting
 # Bytes of freed memory that restore keeps: a part's buffers, not those of a large image.
 KEPT = 2**28
 COMMANDS = ("restore", "learn", "fit", "sweep", "report", "kodak")
-
+COMPLETION = "--print-completion"
 PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff")
 
 HELP = """\
@@ -35,6 +35,7 @@ commands:
 options:
   --help      this text; "restoration restore --help" lists the options of restore
   --version   the version
+  --print-completion SHELL   what completes commands and options in bash or zsh (needs shtab)
 
 examples:
   restoration restore photo.jpg
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     if command == "--version":
         print(f"restoration {version('restoration')}")
         return 0
-    if command not in COMMANDS:
+    if command not in (*COMMANDS, COMPLETION):
         print(f"restoration: unknown command {command!r}; {hint(arguments)}", file=sys.stderr)
         return 2
     try:
@@ -96,6 +97,11 @@ def hint(arguments: list[str]) -> str:
 
 def run(command: str, arguments: list[str]) -> int:
     """Import what one command needs, and run it."""
+    if command == COMPLETION:
+        from restoration.commands.completion import completion
+
+        print(completion(" ".join(arguments), COMMANDS))
+        return 0
     if command == "restore":
         keep_freed_memory(KEPT)
         from restoration.commands.restore import main as restore

@@ -13,6 +13,7 @@ from restoration.errors import UsageError
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 MADE = ".restored"  # in front of the suffix of what is written
+STANDARD = Path("-")  # standard input or output, whatever files are called so
 # What is left out of folders, beside files that are named as no JPEGs, and why
 FOLDERS, LINKS, CLOSED, HIDDEN = "folders", "links", "closed folders", "hidden files"
 REASONS = {
@@ -55,7 +56,7 @@ def find_inputs(
     for text in inputs:
         path = Path(text)
         try:
-            if os.path.isdir(path):
+            if path != STANDARD and os.path.isdir(path):
                 left[text] = Counter()
                 files = list(pictures_in(path, Path(), recursive, left[text]))
             elif not os.path.exists(path) and glob.has_magic(text):

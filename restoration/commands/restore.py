@@ -6,12 +6,13 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from restoration.commands.inputs import find_inputs, told_left_out
+from restoration.commands.inputs import STANDARD, find_inputs, told_left_out
 from restoration.commands.restore_plan import (
     Job,
     check_places,
@@ -25,6 +26,7 @@ from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.formats.opening import MOST_PIXELS, check_image, read_bytes
 from restoration.formats.writing import FORMATS, Format
 from restoration.presets import PRESETS
+from restoration.support.pool import Pool
 from restoration.support.progress import Display
 from restoration.support.usage import Parser, duration, quality, seed, share, tile
 
@@ -38,10 +40,16 @@ def parser() -> Parser:
         "and comment.",
     )
     p.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="pictures, folders of JPEGs or patterns"
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="pictures, folders of JPEGs or patterns; - for standard input",
     )
     p.add_argument(
-        "-o", "--output", type=Path, help="file for one input, or folder (default: beside it)"
+        "-o",
+        "--output",
+        type=Path,
+        help="file for one input, or folder (default: beside it); - for standard output",
     )
     p.add_argument(
         "--format",
@@ -130,13 +138,22 @@ def run(options: argparse.Namespace) -> int:
             read_bytes(path)
     for folder, kinds in left.items():
         print(f"{folder}: left out {told_left_out(kinds)}", file=sys.stderr)
-    if options.output is not None and not is_file_name(options.output):
+    if options.output not in (None, STANDARD) and not is_file_name(options.output):
         make_folder(options.output)
     reports: list[dict[str, Any]] = []
     try:
-        for number, job in enumerate(jobs, 1):
-            count = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
-            reports.append(attempt(job, options, form, count))
+        with ExitStack() as stack:
+
+            @cache
+            def pool() -> Pool:
+                from restoration.commands.restore_file import settings_of  # imports torch: seconds
+                from restoration.restoring import shared_pool
+
+                return stack.enter_context(shared_pool(settings_of(options)))
+
+            for number, job in enumerate(jobs, 1):
+                count = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
+                reports.append(attempt(job, options, form, count, pool))
     except KeyboardInterrupt as stop:
         tell(reports, options, form)
         again = "the same command without --overwrite" if options.overwrite else "the same command"
@@ -148,11 +165,21 @@ def run(options: argparse.Namespace) -> int:
     return 1 if any("error" in r for r in reports) else 0
 
 
-def attempt(job: Job, options: argparse.Namespace, form: Format, count: str) -> dict[str, Any]:
-    """Restore one file, and report on it: also that it was skipped, or why it failed."""
+def attempt(
+    job: Job, options: argparse.Namespace, form: Format, count: str, pool: Callable[[], Pool]
+) -> dict[str, Any]:
+    """Restore one file, and report on it: also that it was skipped, or why it failed.
+
+    Args:
+        job: what to restore.
+        options: of the command.
+        form: of the file to write.
+        count: which of how many files it is.
+        pool: returns the processes that the files share.
+    """
     report: dict[str, Any] = {"input": str(job.source)}
     try:
-        if os.path.isfile(job.target) and not options.overwrite:
+        if job.target != STANDARD and os.path.isfile(job.target) and not options.overwrite:
             print(f"{job.source}: skipped, {job.target} exists", file=sys.stderr)
             return report | {"skipped": str(job.target)}
         check_image(job.source, options.max_pixels)
@@ -163,7 +190,7 @@ def attempt(job: Job, options: argparse.Namespace, form: Format, count: str) -> 
         from restoration.commands.restore_file import restore_file  # imports torch: seconds
 
         with Display(partial(str, count + job.source.name)) as display:
-            done = restore_file(job.source, job.target, options, form, display.advance)
+            done = restore_file(job.source, job.target, options, form, display.advance, pool())
     except RestorationError as error:  # the other files do not suffer from it
         print(f"restoration restore: error: {error}", file=sys.stderr)
         return report | {"error": str(error)}
@@ -190,11 +217,12 @@ def make_folder(path: Path) -> None:
 
 
 def tell(reports: Sequence[dict[str, Any]], options: argparse.Namespace, form: Format) -> None:
-    """Print what became of the files."""
+    """Print what became of the files: on stderr where the picture itself goes to stdout."""
+    told = sys.stderr if options.output == STANDARD else sys.stdout
     if options.json:
-        print(json.dumps(reports, indent=2))
+        print(json.dumps(reports, indent=2), file=told)
     else:
-        show(reports)
+        show(reports, told)
     lost = without_place(reports, form.name)
     if lost:
         print(lost, file=sys.stderr)

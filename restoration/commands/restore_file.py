@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from restoration.commands.inputs import STANDARD
 from restoration.formats.writing import Format
 from restoration.jpeg import (
     Picture,
@@ -20,31 +22,16 @@ from restoration.jpeg import (
     to_tensor,
 )
 from restoration.pipeline import Advance
-from restoration.public import Report, Settings, restored_tensor
+from restoration.restoring import restored_tensor
+from restoration.settings import Report, Settings
 from restoration.support.figures import comparison
-from restoration.support.files import write_atomically
+from restoration.support.files import Content, write_atomically
+from restoration.support.pool import Pool
 
 
-def restore_file(
-    source: Path, target: Path, options: argparse.Namespace, form: Format, advance: Advance
-) -> dict[str, Any]:
-    """Restore one file and write it; return the report as a dictionary.
-
-    Args:
-        source: the picture.
-        target: the file to write.
-        options: of ``restoration restore``.
-        form: of the file to write.
-        advance: called now and then with the units of work done since, and those in all.
-
-    Raises:
-        RestorationError: the file cannot be used or its output not be written.
-    """
-    began = time.monotonic()
-    picture = read_picture(source, options.max_pixels, options.strict)
-    truth = None if options.truth is None else read_truth(options.truth, picture)
-    clean = None if truth is None else to_tensor(truth)
-    settings = Settings(
+def settings_of(options: argparse.Namespace) -> Settings:
+    """Tell how pictures are restored."""
+    return Settings(
         options.preset,
         options.seed,
         options.device,
@@ -55,10 +42,44 @@ def restore_file(
         options.budget,
         options.strength,
     )
-    image, report = restored_tensor(picture, source, settings, clean, advance, began)
+
+
+def restore_file(
+    source: Path | Content,
+    target: Path,
+    options: argparse.Namespace,
+    form: Format,
+    advance: Advance,
+    pool: Pool,
+) -> dict[str, Any]:
+    """Restore one file and write it; return the report as a dictionary.
+
+    Args:
+        source: the picture.
+        target: the file to write, or ``STANDARD``.
+        options: of ``restoration restore``.
+        form: of the file to write.
+        advance: called now and then with the units of work done since, and those in all.
+        pool: processes that several pictures share, see ``shared_pool``.
+
+    Raises:
+        RestorationError: the file cannot be used or its output not be written.
+    """
+    began = time.monotonic()
+    picture = read_picture(source, options.max_pixels, options.strict)
+    truth = None if options.truth is None else read_truth(options.truth, picture)
+    clean = None if truth is None else to_tensor(truth)
+    image, report = restored_tensor(
+        picture, source, settings_of(options), clean, advance, began, pool
+    )
     pixels = picture.turned(to_pixels(image, form.dtype))
     kept = picture.metadata.stripped() if options.strip else picture.metadata
-    write_atomically(target, form.encode(pixels, kept))
+    content = form.encode(pixels, kept)
+    if target == STANDARD:
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+    else:
+        write_atomically(target, content)
     if options.compare is not None:
         before = "picture" if isinstance(picture, Picture) else "JPEG"
         panels = {before: picture.pixels, "restored": to_pixels(image)}

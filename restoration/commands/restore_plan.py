@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from restoration.commands.inputs import MADE, Input
+from restoration.commands.inputs import MADE, STANDARD, Input
 from restoration.errors import RestorationError, UsageError
 from restoration.formats.writing import FORMATS, PNG_8, Format, format_of_name
-from restoration.support.files import safe_name
+from restoration.support.files import Content, safe_name
 
 OTHER_IMAGES = (".jpe", ".jfif", ".bmp", ".gif", ".heic", ".avif", ".jp2", ".ppm", ".tga")
 
@@ -21,11 +22,11 @@ class Job:
     """One file to restore.
 
     Attributes:
-        source: the picture.
-        target: the file to write.
+        source: the picture, in memory where it came from standard input.
+        target: the file to write, or ``STANDARD``.
     """
 
-    source: Path
+    source: Path | Content
     target: Path
 
 
@@ -67,6 +68,8 @@ def plan(inputs: Sequence[Input], output: Path | None, form: Format = PNG_8) -> 
     Raises:
         UsageError: two inputs would be written to one file.
     """
+    if STANDARD in (output, *(source for source, _ in inputs)):
+        return [piped([source for source, _ in inputs], output, form)]
     if output is not None and is_file_name(output):
         if len(inputs) > 1:
             raise UsageError(f"{output} cannot hold {len(inputs)} images; name a folder")
@@ -89,6 +92,29 @@ def plan(inputs: Sequence[Input], output: Path | None, form: Format = PNG_8) -> 
     return list(jobs.values())
 
 
+def piped(sources: Sequence[Path], output: Path | None, form: Format) -> Job:
+    """Plan for a picture that comes from standard input, goes to standard output, or both.
+
+    Raises:
+        RestorationError: there is no standard input; ``UsageError`` where there are several
+            pictures, no name for the result, or nobody who could read it.
+    """
+    if len(sources) > 1:
+        raise UsageError(f"a pipe holds one image, not {len(sources)}; name a folder of files")
+    ending = form.suffixes[0]
+    if output is None or not (output == STANDARD or is_file_name(output)):
+        raise UsageError(
+            f"what comes from standard input has no name; give -o FILE{ending} or -o -"
+        )
+    if output == STANDARD and sys.stdout.isatty():
+        raise UsageError(f"the picture would go to the terminal; send it on: -o - > photo{ending}")
+    if sources[0] != STANDARD:
+        return Job(sources[0], output)
+    if sys.stdin is None:
+        raise RestorationError("there is no standard input")
+    return Job(Content(sys.stdin.buffer.read(), "standard input"), output)
+
+
 def check_places(jobs: Sequence[Job], truth: Path | None, sheet: Path | None) -> None:
     """Refuse outputs that are an input, the truth or another output, by whatever name.
 
@@ -97,14 +123,15 @@ def check_places(jobs: Sequence[Job], truth: Path | None, sheet: Path | None) ->
     """
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise UsageError(f"{sheet}: the comparison is a PNG file; end its name in .png")
-    read = {identity(job.source): job.source for job in jobs}
+    read = {identity(j.source): j.source for j in jobs if isinstance(j.source, Path)}
     if truth is not None:
         read[identity(truth)] = truth
-    for path in [job.target for job in jobs] + ([] if sheet is None else [sheet]):
+    targets = [job.target for job in jobs if job.target != STANDARD]
+    for path in targets + ([] if sheet is None else [sheet]):
         source = read.get(identity(path))
         if source is not None:
             raise UsageError(f"{path} is {source}, which is read; write to another file")
-    if sheet is not None and identity(sheet) in {identity(job.target) for job in jobs}:
+    if sheet is not None and identity(sheet) in map(identity, targets):
         raise UsageError(f"{sheet} cannot hold both the result and the comparison")
 
 
@@ -123,7 +150,7 @@ def check_writable(path: Path | None, overwrite: bool) -> None:
     Raises:
         RestorationError: it exists, or its folder is missing or not writable.
     """
-    if path is None:
+    if path is None or path == STANDARD:
         return
     try:
         if os.path.isdir(path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from rich import box
 from rich.console import Console
@@ -18,15 +18,15 @@ MEASURES = (("psnr", "dB", ".2f"), ("ms_ssim", "MS-SSIM", ".3f"))
 TOO_SMALL = "needs sides of 176 pixels"
 
 
-def show(reports: Reports) -> None:
-    """Print on stdout what became of the files, and how many there are of which kind."""
+def show(reports: Reports, file: TextIO | None = None) -> None:
+    """Print what became of the files and how many there are of which kind; on stdout by default."""
     finished = [r for r in reports if "output" in r]
     if len(finished) == 1:
-        Console().print(rows(finished[0]))
+        Console(file=file).print(rows(finished[0]))
     elif finished:
-        Console().print(table(finished))
+        Console(file=file).print(table(finished))
     if len(reports) > 1 or any("skipped" in r for r in reports):
-        print(summary(reports))
+        print(summary(reports), file=file)
 
 
 def table(finished: Reports) -> Table:

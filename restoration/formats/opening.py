@@ -13,6 +13,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from restoration.errors import RestorationError
+from restoration.support.files import Content, File
 
 MOST_PIXELS = 200_000_000  # of an image, if nothing else is said
 MINIMUM_SIDE = 16  # pixels: one 4:2:0 coding unit
@@ -20,12 +21,15 @@ JPEG_START = b"\xff\xd8\xff"
 JUNK = 2**16  # bytes in front of a JPEG at most, which programs and mailboxes leave
 
 
-def read_bytes(path: str | Path) -> bytes:
+def read_bytes(path: File) -> bytes:
     """Read a whole file, with a readable error where that fails."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+        if isinstance(path, Content):
+            data = path.data
+        elif not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
             raise RestorationError(f"{path} is no regular file")  # reading it might never end
-        data = Path(path).read_bytes()
+        else:
+            data = Path(path).read_bytes()
     except OSError as error:
         raise RestorationError(f"cannot read {path}: {error.strerror}") from error
     if not data:
@@ -55,7 +59,7 @@ def without_pillows_limit() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def check_image(path: str | Path, most: int = MOST_PIXELS) -> None:
+def check_image(path: File, most: int = MOST_PIXELS) -> None:
     """Refuse by its first bytes what is no picture, or too small or large a one.
 
     Raises:
@@ -67,7 +71,7 @@ def check_image(path: str | Path, most: int = MOST_PIXELS) -> None:
             open_header(data, path, most)
 
 
-def open_header(data: bytes, name: str | Path, most: int) -> Image.Image:
+def open_header(data: bytes, name: File, most: int) -> Image.Image:
     """Open an image with Pillow without decoding it; refuse those of a wrong size."""
     image = Image.open(io.BytesIO(data))
     if image.width * image.height > most:
@@ -84,7 +88,7 @@ def open_header(data: bytes, name: str | Path, most: int) -> Image.Image:
 
 
 @contextmanager
-def readable(name: str | Path) -> Iterator[None]:
+def readable(name: File) -> Iterator[None]:
     """Turn what Pillow raises into a readable error, and silence what it warns of."""
     try:
         with warnings.catch_warnings(), without_pillows_limit():
@@ -98,7 +102,7 @@ def readable(name: str | Path) -> Iterator[None]:
         raise RestorationError(f"{name} is damaged: {error}") from error
 
 
-def open_image(data: bytes, name: str | Path, most: int = MOST_PIXELS) -> Image.Image:
+def open_image(data: bytes, name: File, most: int = MOST_PIXELS) -> Image.Image:
     """Decode a whole image with Pillow, with a readable error where that fails.
 
     Args:

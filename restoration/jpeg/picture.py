@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from restoration.formats.opening import MOST_PIXELS, is_image, open_image, read_
 from restoration.jpeg.image import CompressedImage, Stored, pixels_of
 from restoration.jpeg.reading import PNG_DEPTH, read_any_jpeg
 from restoration.jpeg.separations import Separations
+from restoration.support.files import File
 
 JPEG = ("JPEG", "MPO")  # MPO: a JPEG with further pictures behind it
 GREY = ("L", "LA", "1")
@@ -46,7 +46,7 @@ class Picture(Stored):
 
 
 def read_picture(
-    path: str | Path, most: int = MOST_PIXELS, strict: bool = False
+    path: File, most: int = MOST_PIXELS, strict: bool = False
 ) -> CompressedImage | Separations | Picture:
     """Read a JPEG, or any other picture that Pillow reads; see ``read_any_jpeg``.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +23,13 @@ from restoration.jpeg.contents import read_contents
 from restoration.jpeg.frame import START, check_frame, closed
 from restoration.jpeg.image import CompressedImage, Stored, pixels_of, to_image
 from restoration.jpeg.separations import PARTS, Separations, separated
+from restoration.support.files import File
 
 LOSSLESS = ("PNG", "TIFF", "BMP", "PPM", "GIF", "TGA")
 PNG_DEPTH = 24  # byte of a PNG that tells its bits per channel
 
 
-def read_jpeg(path: str | Path, most: int = MOST_PIXELS, strict: bool = False) -> CompressedImage:
+def read_jpeg(path: File, most: int = MOST_PIXELS, strict: bool = False) -> CompressedImage:
     """Read a JPEG file of YCbCr or grey, as far as it is whole; see ``read_any_jpeg``.
 
     Raises:
@@ -44,7 +44,7 @@ def read_jpeg(path: str | Path, most: int = MOST_PIXELS, strict: bool = False) -
 
 
 def read_any_jpeg(
-    path: str | Path, most: int = MOST_PIXELS, strict: bool = False
+    path: File, most: int = MOST_PIXELS, strict: bool = False
 ) -> CompressedImage | Separations:
     """Read a JPEG file, as far as it is whole.
 
@@ -76,7 +76,7 @@ def read_any_jpeg(
     return jpeg
 
 
-def read_lossless(path: str | Path) -> NDArray[np.uint8]:
+def read_lossless(path: File) -> NDArray[np.uint8]:
     """Read an 8-bit lossless image, upright, (H, W, C).
 
     Raises:
@@ -120,7 +120,7 @@ def compress(pixels: NDArray[np.uint8], quality: int) -> CompressedImage:
     return jpeg
 
 
-def read_truth(path: str | Path, jpeg: Stored) -> NDArray[np.uint8]:
+def read_truth(path: File, jpeg: Stored) -> NDArray[np.uint8]:
     """Read the original of a picture, (H, W, C), in the orientation in which that is stored.
 
     Raises:
@@ -141,7 +141,7 @@ def shape_of(pixels: NDArray) -> str:
     return f"{W} x {H} pixels, { {1: 'grey', 3: 'RGB', 4: 'CMYK'}[C] }"
 
 
-def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage | Separations:
+def parse(data: bytes, image: Image.Image, name: File) -> CompressedImage | Separations:
     """Read what is behind an image that Pillow has decoded without complaint.
 
     Raises:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from restoration.errors import RestorationError
 from restoration.formats.metadata import NONE, Metadata
 from restoration.jpeg.contents import Contents
 from restoration.jpeg.image import CompressedImage, Quantised, Stored, to_image, to_pixels
+from restoration.support.files import File
 
 # Which components make a picture of their own, by libjpeg's name of the colours. A YCbCr triple
 # beside black stands for the three coloured inks.
@@ -103,7 +103,7 @@ def to_rgb(inks: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | N
     return converted, srgb.tobytes()
 
 
-def separated(contents: Contents, image: Image.Image, name: str | Path) -> Separations:
+def separated(contents: Contents, image: Image.Image, name: File) -> Separations:
     """Take the components of a file apart.
 
     Args:

@@ -12,6 +12,7 @@ from restoration import presets
 from restoration.__main__ import main
 from restoration.jpeg import to_tensor
 from restoration.metrics import psnr
+from restoration.support import pool
 
 FAST = ["restore", "--preset", "fast"]
 
@@ -176,6 +177,23 @@ def test_networks_join_the_estimate_the_same_way_twice(photo, monkeypatch):
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
     assert sum(done for done, _ in steps) == 3 * steps[0][1]
+
+
+@pytest.mark.parametrize("time", [[], ["--budget", "30s"]])
+def test_all_files_of_a_command_share_their_processes(photo, monkeypatch, time):
+    """Also in a time that is given, where the first estimate decides whether networks learn."""
+    few = presets.Preset(rounds=1, networks=2, steps=4)
+    monkeypatch.setitem(presets.PRESETS, "balanced", few)
+    monkeypatch.setattr("restoration.pipeline.recipe_within", lambda *_: few)
+    monkeypatch.setattr("restoration.internal_learning.ensemble.cores", lambda: 2)
+    started, start = [], pool.Pool.start
+    monkeypatch.setattr(pool.Pool, "start", lambda *a: (started.append(a), start(*a)))
+    for name in "ab":
+        Image.fromarray(photo[:80, :96]).save(f"{name}.jpg", quality=10)
+    assert main(["restore", "a.jpg", "b.jpg", "--device", "cpu", *time]) == 0
+    assert len(started) == 2
+    assert started[0][0].peers == {}  # they have ended
+    np.testing.assert_array_equal(read("a.restored.png"), read("b.restored.png"))
 
 
 def test_a_picture_that_was_a_jpeg_is_restored_as_that_jpeg(photo, capsys):

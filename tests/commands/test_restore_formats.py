@@ -20,7 +20,8 @@ import restoration
 from restoration.__main__ import main
 from restoration.commands.restore_table import show, summary
 from restoration.jpeg import read_jpeg, read_picture, to_tensor
-from restoration.public import Settings, restored_tensor
+from restoration.restoring import restored_tensor
+from restoration.settings import Settings
 
 FAST = ["restore", "--preset", "fast"]
 IPTC = b"\x1c\x02\x78\x00\x07caption"
