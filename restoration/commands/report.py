@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from restoration.errors import RestorationError
+from restoration.experiments.archive import pack, unpacked
 from restoration.experiments.protocol import better_weights, cells_of
 from restoration.experiments.report import plots, tables
 from restoration.experiments.report.claims import beats_jpeg, claims
@@ -21,8 +22,14 @@ def parser() -> Parser:
         "restoration report",
         "Make tables and figures from the runs of a sweep: report.html, report.md, CSV, PNG, SVG.",
     )
-    p.add_argument("runs", type=Path, help="Folder that a sweep wrote.")
+    p.add_argument("runs", type=Path, help="Folder that a sweep wrote, or a ZIP file of --pack.")
     p.add_argument("-o", "--output", type=Path, required=True, help="Folder of the report.")
+    p.add_argument(
+        "--pack",
+        type=Path,
+        metavar="RUNS.zip",
+        help="Also put labels, results and curves of the runs into one file.",
+    )
     return p
 
 
@@ -111,13 +118,25 @@ def figures(records: Sequence[Record], cells: tables.Cells, best: tables.Cells) 
         ]
         drawn.append(plots.psnr_figure(network, quality, some))
     drawn.append(plots.figure_3(records))
-    plain = [r for r in records if r.configuration.loss == "mse" and r.configuration.skips]
     combined = [r for r in records if r.configuration.loss == "kl_q_mse"]
-    drawn.append(plots.figure_4((combined or plain or list(records))[0]))
-    first = [r for r in plain or records if r.image == (plain or list(records))[0].image]
-    sheets = {(r.configuration.network, r.configuration.quality): r for r in reversed(first)}
-    drawn += [plots.panels(record) for _, record in sorted(sheets.items())]
+    drawn.append(plots.figure_4((combined or plain(records))[0]))
+    drawn += [plots.panels(record) for record in sheets(records)]
     return [figure for figure in drawn if figure is not None]
+
+
+def plain(records: Sequence[Record]) -> list[Record]:
+    """Return the runs of MSE with skip connections, or all where there are none."""
+    some = [r for r in records if r.configuration.loss == "mse" and r.configuration.skips]
+    return some or list(records)
+
+
+def sheets(records: Sequence[Record]) -> list[Record]:
+    """Choose the runs whose sheets are shown: one image, every network and quality."""
+    some = plain(records)
+    image = some[0].image
+    first = [r for r in reversed(some) if r.image == image]
+    chosen = {(r.configuration.network, r.configuration.quality): r for r in first}
+    return [record for _, record in sorted(chosen.items())]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -128,13 +147,16 @@ def main(arguments: Sequence[str]) -> int:
         SystemExit: Wrong usage (2), or help was asked for (0).
     """
     options = parser().parse_args(arguments)
-    records, missing = read_records(options.runs)
-    try:
-        options.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RestorationError(f"cannot write to {options.output}: {error.strerror}") from error
-    records, others = one_experiment(records)
-    report(records, missing, others).write(options.output)
+    with unpacked(options.runs) as folder:
+        records, missing = read_records(folder)
+        try:
+            options.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RestorationError(f"cannot write to {options.output}: {error.strerror}") from error
+        records, others = one_experiment(records)
+        report(records, missing, others).write(options.output)
+        if options.pack is not None:
+            pack(records, folder, options.pack, sheets(records))
     if others:
         print(left_out(others), file=sys.stderr)
     print(f"{len(records)} runs, {len(missing)} without a result", file=sys.stderr)

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -303,3 +304,32 @@ def test_text_is_escaped():
     page = document.html()
     for text in ("a &lt; b", "x &amp; y", "&lt;1&gt;"):
         assert text in page
+
+
+def test_packed_runs_make_the_same_report(runs, tmp_path):
+    folders = sorted(folder for folder in runs.iterdir())
+    Image.new("RGB", (48, 16)).save(folders[0] / "comparison.png")
+    result = json.loads((folders[0] / "result.json").read_text())
+    (folders[0] / "result.json").write_text(json.dumps(result | {"image": "/far/away/a.png"}))
+    packed = tmp_path / "runs.zip"
+    assert main(["report", str(runs), "-o", str(tmp_path / "one"), "--pack", str(packed)]) == 0
+    assert main(["report", str(packed), "-o", str(tmp_path / "two")]) == 0
+    for name in ("report.md", "table_1.csv"):
+        for one in (tmp_path / "one").rglob(name):
+            other = tmp_path / "two" / one.relative_to(tmp_path / "one")
+            assert other.read_bytes() == one.read_bytes()
+    assert b"/far/away" not in packed.read_bytes()
+    with zipfile.ZipFile(packed) as archive:
+        archive.extractall(tmp_path / "again")
+    names = {path.name for path in (tmp_path / "again").iterdir()}
+    assert names == {folder.name for folder in folders}
+    assert all(is_finished(folder) for folder in (tmp_path / "again").iterdir())
+    before = packed.read_bytes()
+    main(["report", str(packed), "-o", str(tmp_path / "two"), "--pack", str(packed)])
+    assert packed.read_bytes() == before
+
+
+def test_a_damaged_pack_is_told(tmp_path, capsys):
+    (tmp_path / "runs.zip").write_bytes(b"PK no")
+    assert main(["report", str(tmp_path / "runs.zip"), "-o", str(tmp_path / "out")]) == 1
+    assert "is no ZIP file of runs" in capsys.readouterr().err
