@@ -13,8 +13,6 @@ from torch import Tensor
 from restoration.errors import RestorationError
 from restoration.formats.opening import MOST_PIXELS
 from restoration.history import find_history
-from restoration.internal_learning.library.checkpoint import load_library
-from restoration.internal_learning.library.restoring import restore_with
 from restoration.jpeg import (
     CompressedImage,
     Picture,
@@ -279,6 +277,10 @@ def method_of(settings: Settings, preset: Preset, runs: int = 1) -> Method:
         return lambda jpeg, advance: restore_jpeg(
             jpeg, preset, seed, settings.device, tile, advance, budget
         )
+    # these import Lightning, which takes longer than torch
+    from restoration.internal_learning.library.checkpoint import load_library
+    from restoration.internal_learning.library.restoring import restore_with
+
     net, device = load_library(settings.network).net, device_named(settings.device)
 
     def by_library(jpeg: CompressedImage, advance: Advance | None) -> Tensor:

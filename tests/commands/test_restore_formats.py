@@ -257,6 +257,15 @@ def test_what_needs_no_network_is_answered_before_torch_is_imported(arguments, c
     assert told.stderr.count("\n") == 1
 
 
+def test_fast_needs_no_lightning():
+    code = "import sys; from restoration.__main__ import main; code = main(); "
+    code += "print('without', code, [n for n in ('lightning', 'torchmetrics') if n in sys.modules])"
+    told = subprocess.run(
+        [sys.executable, "-c", code, *FAST, "photo.jpg"], capture_output=True, check=True, text=True
+    )
+    assert told.stdout.splitlines()[-1] == "without 0 []"
+
+
 def test_interrupted_it_says_what_is_done_and_how_to_go_on(photo):
     Path("h").mkdir()
     Image.fromarray(photo[:32, :32]).save("h/a.jpg", quality=10)
