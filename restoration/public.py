@@ -33,7 +33,6 @@ from restoration.pipeline import (
     restore_jpeg,
     restore_parts,
     tile_side,
-    weakened,
 )
 from restoration.presets import PRESETS, Preset
 from restoration.support.durations import readable, seconds_of
@@ -141,8 +140,8 @@ def restore(
             "balanced" and "best" it goes on learning on the picture's own smaller copies.
         budget: time for the picture, "30s", "5m" or "1h", instead of a preset: networks learn for
             as long as that allows. The least is what "fast" does.
-        strength: 0 to 1, from the JPEG to the restored picture; all between agrees with the file
-            as the restored one does.
+        strength: 0 to 1, from the JPEG to the restored picture; what is between agrees with the
+            file as both do.
 
     Returns:
         The image, upright, and the report. ``image.save(path, icc_profile=..., exif=...)`` writes
@@ -241,7 +240,8 @@ def restored_tensor(
             f"{name}: the memory does not suffice; close other programs, or give a smaller --tile"
         ) from error
     if settings.strength != 1:
-        image = weakened(image, pixels, settings.strength, own if found is None else None)
+        # the file's cells are convex: what is between lies in them as both ends do
+        image = to_tensor(pixels).lerp(image.cpu(), settings.strength)
     if isinstance(picture, Separations):
         own = picture.parts[0].quantised
     last = None if own is None else estimated_quality(own.tables[0])
