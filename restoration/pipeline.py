@@ -167,24 +167,6 @@ def restore_earlier(
     return image.lerp(restore(CompressedImage(pixels, own), each), share)
 
 
-def weakened(
-    image: Tensor, pixels: NDArray[np.uint8], strength: float, own: Quantised | None
-) -> Tensor:
-    """Go only a part of the way from a picture to the restored one.
-
-    x = P(p + s (r - p)). Libraries smooth the colours that they decode, so that these lie a little
-    outside of the file's cells, and with them what is between: P projects onto these.
-
-    Args:
-        image: r, (1, C, H, W) in [0, 1].
-        pixels: p, (H, W, C).
-        strength: s; with 0 the picture comes back as it is.
-        own: the file, if r lies in its cells.
-    """
-    mixed = to_tensor(pixels).lerp(image.cpu(), strength)
-    return mixed if own is None or strength == 0 else project(mixed, own, 1).clamp_(0, 1)
-
-
 def restore_parts(picture: Separations, restore: Method, advance: Advance | None = None) -> Tensor:
     """Restore a JPEG of other colours part by part.
 

@@ -53,8 +53,8 @@ def restore(
             "balanced" and "best" it goes on learning on the picture's own smaller copies.
         budget: time for the picture, "30s", "5m" or "1h", instead of a preset: networks learn for
             as long as that allows. The least is what "fast" does.
-        strength: 0 to 1, from the JPEG to the restored picture; all between agrees with the file
-            as the restored one does.
+        strength: 0 to 1, from the JPEG to the restored picture; what is between agrees with the
+            file as both do.
 
     Returns:
         The image, upright, and the report. ``image.save(path, icc_profile=..., exif=...)`` writes

@@ -10,8 +10,6 @@ from torch import Tensor
 from restoration.errors import RestorationError
 from restoration.history import find_history
 from restoration.internal_learning.ensemble import network_pool
-from restoration.internal_learning.library.checkpoint import load_library
-from restoration.internal_learning.library.restoring import restore_with
 from restoration.jpeg import (
     CompressedImage,
     Picture,
@@ -30,7 +28,6 @@ from restoration.pipeline import (
     restore_jpeg,
     restore_parts,
     tile_side,
-    weakened,
 )
 from restoration.presets import PRESETS, Preset
 from restoration.settings import Report, Settings, recipe_of
@@ -125,7 +122,8 @@ def restored_tensor(
             f"{name}: the memory does not suffice; close other programs, or give a smaller --tile"
         ) from error
     if settings.strength != 1:
-        image = weakened(image, pixels, settings.strength, own if found is None else None)
+        # the file's cells are convex: what is between lies in them as both ends do
+        image = to_tensor(pixels).lerp(image.cpu(), settings.strength)
     if isinstance(picture, Separations):
         own = picture.parts[0].quantised
     last = None if own is None else estimated_quality(own.tables[0])
@@ -174,6 +172,10 @@ def method_of(settings: Settings, preset: Preset, runs: int, pool: Pool | None) 
         return lambda jpeg, advance: restore_jpeg(
             jpeg, preset, seed, settings.device, tile, advance, budget, pool
         )
+    # these import Lightning, which takes longer than torch
+    from restoration.internal_learning.library.checkpoint import load_library
+    from restoration.internal_learning.library.restoring import restore_with
+
     net, device = load_library(settings.network).net, device_named(settings.device)
 
     def by_library(jpeg: CompressedImage, advance: Advance | None) -> Tensor:

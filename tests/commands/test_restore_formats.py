@@ -119,10 +119,7 @@ def test_strength_leads_from_the_jpeg_to_the_restored_picture():
     images = {s: x.permute(2, 0, 1)[None] for s, x in images.items()}
     assert (images[0.0] - start).abs().max() < 1e-5
     assert (images[1.0] - end).abs().max() < 1e-5
-    # all but the colours that libjpeg smooths is mixed in proportion
-    luma = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
-    mixed = start.lerp(end, 0.3)
-    assert ((images[0.3] - mixed) * luma).sum(1).abs().mean() < 0.1 / 255
+    assert (images[0.3] - (0.7 * start + 0.3 * end)).abs().max() < 1e-5
     image, _ = restoration.restore("photo.jpg", "fast", strength=0.0)
     np.testing.assert_array_equal(np.array(image), jpeg.pixels)
 
@@ -136,7 +133,8 @@ def test_what_is_between_agrees_with_the_file(strength):
     levels = file.operator.encode(image)
     for c, q, t in zip(levels, file.coefficients, file.tables, strict=True):
         outside = ((c[0] / t - q).abs() - 0.5).clamp(min=0) * t
-        assert outside.square().mean().sqrt() < 0.15  # levels: what the limits 0 and 1 cut off
+        # levels: a JPEG's own pixels are rounded to whole ones, which moves them by 0.29
+        assert outside.square().mean().sqrt() < 0.29 * (1 - strength)
 
 
 def report(name: str, **more) -> dict:
@@ -256,6 +254,15 @@ def test_what_needs_no_network_is_answered_before_torch_is_imported(arguments, c
     assert told.stdout.splitlines()[-1] == f"code {code} False", told.stderr
     assert "Traceback" not in told.stderr
     assert told.stderr.count("\n") == 1
+
+
+def test_fast_needs_no_lightning():
+    code = "import sys; from restoration.__main__ import main; code = main(); "
+    code += "print('without', code, [n for n in ('lightning', 'torchmetrics') if n in sys.modules])"
+    told = subprocess.run(
+        [sys.executable, "-c", code, *FAST, "photo.jpg"], capture_output=True, check=True, text=True
+    )
+    assert told.stdout.splitlines()[-1] == "without 0 []"
 
 
 def test_interrupted_it_says_what_is_done_and_how_to_go_on(photo):
