@@ -15,7 +15,7 @@ from restoration.support.cpu_settings import keep_freed_memory, set_waiting
 
 # Bytes of freed memory that restore keeps: a part's buffers, not those of a large image.
 KEPT = 2**28
-COMMANDS = ("restore", "learn", "fit", "sweep", "report", "kodak")
+COMMANDS = ("restore", "app", "learn", "fit", "sweep", "report", "kodak")
 COMPLETION = "--print-completion"
 PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff")
 
@@ -26,6 +26,7 @@ Make a badly compressed JPEG better without ever seeing the original.
 
 commands:
   restore     make JPEG files better (what most people want)
+  app         do so on a page in the browser
   learn       learn from a library of JPEGs alone what restores such files in seconds
   fit         optimise a network on one image, configured by YAML (the researcher's command)
   sweep       run a whole grid of images, qualities, networks and losses from one YAML
@@ -40,6 +41,7 @@ options:
 examples:
   restoration restore photo.jpg
   restoration restore holiday/ -o better/ --preset fast
+  restoration app
   restoration learn holiday/ -o library.ckpt --budget 8h
   restoration restore photo.jpg --network library.ckpt
   restoration fit --config configs/quickstart.yaml
@@ -81,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"restoration {command}: error: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     except (Interrupted, KeyboardInterrupt) as stop:
-        print(f"\nrestoration {command}: {stop or 'stopped'}", file=sys.stderr)
+        print(f"\nrestoration {command}: {str(stop) or 'stopped'}", file=sys.stderr)
         return 130
 
 
@@ -107,6 +109,10 @@ def run(command: str, arguments: list[str]) -> int:
         from restoration.commands.restore import main as restore
 
         return restore(arguments)
+    if command == "app":
+        from restoration.commands.app import main as app
+
+        return app(arguments)
     if command == "learn":
         from restoration.commands.learn import main as learn
 

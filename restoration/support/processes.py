@@ -17,6 +17,8 @@ from typing import Any
 from restoration.errors import Interrupted
 from restoration.support.files import PACKAGE
 
+PARENT = "RESTORATION_PARENT"  # the variable that tells a process who started it
+
 
 class Peer:
     """A process that runs ``python -m MODULE``, which calls ``serve``.
@@ -33,7 +35,7 @@ class Peer:
             [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path, **environment},
+            env={**os.environ, "PYTHONPATH": path, **environment, PARENT: str(os.getpid())},
             start_new_session=True,  # Ctrl-C is for the parent
         )
 
@@ -86,7 +88,8 @@ def serve(do: Callable[[Any, Callable[[Any], None]], Any]) -> None:
         pickle.dump((ended, value), file)
         file.flush()
 
-    with suppress(EOFError, BrokenPipeError, Interrupted, KeyboardInterrupt):
+    stopped = (EOFError, BrokenPipeError, pickle.UnpicklingError, Interrupted, KeyboardInterrupt)
+    with suppress(*stopped):  # between two messages or within one
         while True:
             task = pickle.load(sys.stdin.buffer)
             send(True, do(task, partial(send, False)))
@@ -95,9 +98,12 @@ def serve(do: Callable[[Any, Callable[[Any], None]], Any]) -> None:
 def end_with_parent() -> None:
     """End this process soon after the one that started it, however that one ended.
 
-    Otherwise a run would go on for hours beside the one that the user starts anew.
+    Otherwise a run would go on for hours beside the one that the user starts anew. It may have
+    ended before now, while this process was importing.
     """
     parent = os.getppid()
+    if os.name != "nt":  # there a virtual environment's Python starts another
+        parent = int(os.environ.get(PARENT, parent))
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -16,6 +16,26 @@ FIRST_LINE = 5.0  # seconds of work after which the time left is told
 LINE_EVERY = 30.0  # seconds between two lines where there is no terminal to draw a bar on
 
 
+class TimeLeft:
+    """The time that work will still take, in proportion to what it took so far."""
+
+    def __init__(self) -> None:
+        self.began: float | None = None
+        self.before = 0.0
+
+    def seconds(self, done: float, total: float | None) -> float | None:
+        """Tell the seconds left, where ``done`` of ``total`` units are done; None if unknown.
+
+        The clock starts at the first call, after what comes before the first unit.
+        """
+        now = time.monotonic()
+        if self.began is None:
+            self.began, self.before = now, done
+        if total is None or done <= self.before:
+            return None
+        return (now - self.began) / (done - self.before) * (total - done)
+
+
 class Display(AbstractContextManager["Display"]):
     """Progress on stderr, with the time left: a bar on a terminal, else a line now and then.
 
@@ -32,10 +52,10 @@ class Display(AbstractContextManager["Display"]):
         refresh: float = 0.0,
     ) -> None:
         self.text = text
+        self.clock = TimeLeft()
         self.left = left
-        self.done = self.before = 0
-        self.began: float | None = None
-        self.due = 0.0
+        self.done = 0
+        self.due: float | None = None
         console = Console(stderr=True)
         self.bar = Progress(
             TextColumn("{task.description}", markup=False),
@@ -64,19 +84,14 @@ class Display(AbstractContextManager["Display"]):
     def update(self, done: int, total: int | None) -> None:
         """Take in how many units of work are done, of ``total`` in all; draw when it is time to."""
         self.done, now = done, time.monotonic()
-        if self.began is None:  # the clock starts after what comes before the first unit
-            self.began, self.before = now, done
-            if self.bar.disable:
-                self.due = now + FIRST_LINE
+        seconds = self.clock.seconds(done, total)
+        if self.due is None:
+            self.due = now + FIRST_LINE if self.bar.disable else now
         if now < self.due:
             return
         self.due = now + self.interval
         if self.left is not None:
             seconds = self.left()
-        elif total is not None and done > self.before:
-            seconds = (now - self.began) / (done - self.before) * (total - done)
-        else:
-            seconds = None
         left = "" if seconds is None else f"about {readable(seconds)} left"
         if self.bar.disable:
             print(", ".join(filter(None, [self.text(), left])), file=sys.stderr, flush=True)

@@ -125,6 +125,43 @@ def test_processes_end_with_a_parent_that_is_killed():
     wait_for(lambda: not any(alive(pid) for pid in pids))
 
 
+IMPORTING = """
+    import time
+    from restoration.support.processes import Peer
+
+    peer = Peer("slow", {})
+    print(peer.process.pid, flush=True)
+    next(peer.do("a task that waits in the pipe"))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
+def test_a_process_ends_whose_parent_was_killed_while_it_imported():
+    Path("path", "slow.py").write_text(
+        "import pathlib, time\n"
+        "from restoration.support.processes import serve\n"
+        "pathlib.Path('importing').touch()\n"
+        "while not pathlib.Path('killed').exists():\n    time.sleep(0.05)\n"
+        "serve(lambda task, tell: (time.sleep(3), pathlib.Path('done').touch()))\n"
+    )
+    path = os.pathsep.join([*filter(None, sys.path), "path"])
+    parent = subprocess.Popen(
+        [sys.executable, "-P", "-c", textwrap.dedent(IMPORTING)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    pid = parent.stdout.readline()
+    wait_for(Path("importing").exists)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    Path("killed").touch()
+    wait_for(lambda: not alive(pid.strip()))
+    assert not Path("done").exists()
+    assert parent.communicate()[1] == ""
+
+
 def alive(pid):
     """Whether a process runs: one that ended and that nobody has waited for does not."""
     status = Path(f"/proc/{pid}/stat")

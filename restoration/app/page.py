@@ -1,0 +1,238 @@
+"""The page's layout, and what its buttons do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from restoration.app.files import Visits, zipped
+from restoration.app.words import bar, caption, rows
+from restoration.app.work import Work
+from restoration.errors import RestorationError
+from restoration.presets import PRESETS
+
+TICK = 0.25  # seconds between two looks at the progress
+FIT = 480  # pixels, the height of a picture that is made to fit
+BORDER = 2  # pixels of the slider's frame, both sides together
+HEAD = """
+<h1>Better pictures from bad JPEGs</h1>
+<p>Takes back blocks, rings and wrong colours, as far as each file itself tells; nobody needs the
+original. Pictures stay on this computer. What is made here is deleted when you close the page:
+download it before.</p>
+"""
+TIMES = {"fast": "7 seconds", "balanced": "3 minutes", "best": "9 minutes"}
+OWN = "own"
+ONE = "An original belongs to one picture: give one picture, or no original."
+CSS = (Path(__file__).parent / "page.css").read_text()
+
+
+class Page:
+    """What is on the page, and what happens there.
+
+    Args:
+        visits: keeps the files of each open page.
+    """
+
+    def __init__(self, visits: Visits) -> None:
+        self.visits = visits
+        with gr.Blocks(title="restoration", analytics_enabled=False) as self.blocks:
+            self.lay_out()
+            self.connect()
+
+    def lay_out(self) -> None:
+        """Put everything in its place."""
+        gr.HTML(HEAD, elem_id="head")
+        self.files = gr.File(
+            label="Pictures: JPEGs, or others that once were",
+            file_count="multiple",
+            height=180,
+            elem_id="files",
+        )
+        self.preset = gr.Radio(
+            [
+                *((f"{name.capitalize()}: {TIMES[name]}", name) for name in PRESETS),
+                ("Own time", OWN),
+            ],
+            value="balanced",
+            label="How thoroughly (times for 768 × 512 pixels on two CPU cores)",  # noqa: RUF001
+            elem_id="preset",
+        )
+        self.budget = gr.Textbox(
+            "5m",
+            label="Time for each picture, such as 30s, 5m or 1h",
+            visible=False,
+            elem_id="budget",
+        )
+        with gr.Accordion("I have the original, to measure the result", open=False):
+            self.truth = gr.File(
+                label="Original (PNG, or whatever has lost nothing)", height=150, elem_id="truth"
+            )
+        self.start = gr.Button("Restore", variant="primary", size="lg", elem_id="start")
+        self.stop = gr.Button("Cancel", variant="stop", size="lg", visible=False, elem_id="stop")
+        self.progress = gr.HTML(visible=False, elem_id="progress")
+        self.table = gr.HTML(visible=False, elem_id="table")
+        with gr.Column(visible=False, elem_id="results") as self.results:
+            with gr.Row(equal_height=True):
+                self.choice = gr.Dropdown(label="Picture", elem_id="choice", visible=False)
+                self.size = gr.Radio(
+                    [("Fit", 0), ("100 %", 1), ("200 %", 2), ("400 %", 4)],
+                    value=0,
+                    label="Size (wheel: zoom, drag: move)",
+                    scale=2,
+                    elem_id="size",
+                )
+                self.original = gr.Checkbox(
+                    label="Original instead of JPEG", container=True, elem_id="original"
+                )
+            self.caption = gr.HTML(elem_id="caption")
+            with gr.Column(elem_id="frame"):
+                self.slider = gr.ImageSlider(
+                    show_label=False, buttons=["fullscreen"], min_width=0, elem_id="slider"
+                )
+            with gr.Row():
+                self.png = gr.DownloadButton("Download PNG", variant="primary", elem_id="png")
+                self.zip = gr.DownloadButton("Download all (ZIP)", visible=False, elem_id="zip")
+
+    def connect(self) -> None:
+        """Say what happens when something is clicked."""
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        quiet["concurrency_limit"] = None  # requests wait at the desk, where they can be cancelled
+        for files in (self.files, self.truth):
+            files.upload(self.note, files, None, queue=False, **quiet)
+        views = [self.caption, self.slider, self.png, self.original]
+        outputs = [
+            *(self.start, self.stop, self.progress, self.table, self.results, self.zip),
+            *(self.choice, self.size, *views),
+        ]
+        asked = [self.files, self.preset, self.budget, self.truth]
+        chosen = [self.choice, self.size, self.original]
+        self.start.click(self.restore, asked, outputs, **quiet)
+        self.stop.click(self.cancel, None, None, queue=False, **quiet)
+        for control in (self.choice, self.size, self.original):
+            control.input(self.view, chosen, views, queue=False, **quiet)
+        self.preset.change(offer_time, self.preset, self.budget, queue=False, **quiet)
+        self.blocks.unload(self.leave)
+
+    def note(self, arrived: str | list[str], request: gr.Request) -> None:
+        """Remember files that arrived."""
+        paths = [arrived] if isinstance(arrived, str) else arrived
+        self.visits.arrived(page_of(request), paths)
+
+    def restore(
+        self,
+        sources: list[str] | None,
+        preset: str,
+        budget: str,
+        truth: str | None,
+        request: gr.Request,
+    ) -> Iterator[dict]:
+        """Restore the pictures; show how far it is until it is done or cancelled."""
+        if not sources:
+            raise gr.Error("Drop a picture first.", print_exception=False)
+        if truth is not None and len(sources) > 1:
+            raise gr.Error(ONE, print_exception=False)
+        recipe = ("--budget", budget) if preset == OWN else ("--preset", preset)
+        try:
+            work = self.visits.begin(page_of(request), sources, recipe, truth)
+        except (OSError, RestorationError) as error:  # OSError: the disk is full
+            raise gr.Error(str(error), print_exception=False) from error
+        yield {
+            self.start: gr.update(visible=False),
+            self.stop: gr.update(visible=True),
+            self.results: gr.update(visible=False),
+            self.zip: gr.update(visible=False),
+            self.size: 0,
+        } | self.drawn(work)
+        count, current = 0, None
+        over = False
+        while not over:
+            over = work.over.wait(TICK)
+            new: dict[Any, Any] = {}
+            if (len(work.finished), work.current) != (count, current) or over:
+                new = self.drawn(work) | self.finished(work, first=not count)
+                count, current = len(work.finished), work.current
+            yield new | {self.progress: bar(work, self.visits.desk.ahead(work))}
+        last: dict[Any, Any] = {self.start: gr.update(visible=True)}
+        last[self.stop] = gr.update(visible=False)
+        if count > 1 and work is self.visits.works.get(page_of(request)):  # not closed meanwhile
+            last[self.zip] = gr.update(value=str(zipped(work)), visible=True)
+        yield last
+
+    def drawn(self, work: Work) -> dict:
+        """Draw progress and table."""
+        ahead = self.visits.desk.ahead(work)
+        return {
+            self.progress: gr.update(value=bar(work, ahead), visible=True),
+            self.table: gr.update(value=rows(work), visible=True),
+        }
+
+    def finished(self, work: Work, first: bool) -> dict:
+        """Offer what is done to be looked at; show the first picture at once."""
+        names = [(p.task.source, n) for n, p in enumerate(work.pictures) if p.report is not None]
+        if not names:
+            return {}
+        offer: dict[str, Any] = {"choices": names, "visible": len(names) > 1}
+        if not first:
+            return {self.choice: gr.update(**offer)}
+        number = names[0][1]
+        views = (self.caption, self.slider, self.png, self.original)
+        return {
+            self.results: gr.update(visible=True),
+            self.choice: gr.update(value=number, **offer),
+        } | dict(zip(views, self.shown(work, number, 0, False), strict=True))
+
+    def view(self, number: int, size: int, original: bool, request: gr.Request) -> tuple:
+        """Show another picture, or otherwise."""
+        work = self.visits.works.get(page_of(request))
+        if work is None:
+            raise gr.Error("The results are gone. Restore again.", print_exception=False)
+        return self.shown(work, number, size, original)
+
+    def shown(self, work: Work, number: int, size: int, original: bool) -> tuple:
+        """Show a picture beside its result.
+
+        Args:
+            work: the request.
+            number: of the picture.
+            size: pixels of the screen for each of the picture; 0 to fit it.
+            original: whether the original takes the place of the picture as it was.
+        """
+        task, report = work.pictures[number].task, work.pictures[number].report
+        assert report is not None
+        original = original and task.truth is not None
+        left = task.original if original else task.before
+        width, height = report["size"]
+        return (
+            caption(report, original, enlarged=size > 1),
+            gr.update(
+                value=(str(left), str(task.target)),
+                width=f"{width * size + BORDER}px" if size else None,
+                height=f"{height * size + BORDER}px" if size else None,
+                max_height=height * size + BORDER if size else FIT,
+            ),
+            gr.update(value=str(task.target)),
+            gr.update(value=original, visible=task.truth is not None),
+        )
+
+    def cancel(self, request: gr.Request) -> None:
+        """End the work of the page, whatever it is at."""
+        work = self.visits.works.get(page_of(request))
+        if work is not None:
+            self.visits.desk.cancel(work)
+
+    def leave(self, request: gr.Request) -> None:
+        """Delete what there is of a page that is closed."""
+        self.visits.leave(page_of(request))
+
+
+def offer_time(preset: str) -> Any:
+    """Ask for a time where one is wanted."""
+    return gr.update(visible=preset == OWN)
+
+
+def page_of(request: gr.Request) -> str:
+    """Tell an open page from others."""
+    return str(request.session_hash)

@@ -1,0 +1,88 @@
+"""A process that restores one picture after the other for the page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from restoration.__main__ import KEPT
+from restoration.app.work import Task
+from restoration.commands.restore import parser
+from restoration.commands.restore_file import restore_file, settings_of
+from restoration.errors import RestorationError
+from restoration.formats.writing import PNG_8
+from restoration.jpeg import CompressedImage, Picture, Separations, read_picture, read_truth
+from restoration.restoring import shared_pool
+from restoration.support.cpu_settings import keep_freed_memory
+from restoration.support.processes import serve
+
+Tell = Callable[[tuple[int, int]], None]
+
+
+def restore(task: Task, tell: Tell) -> dict[str, Any] | RestorationError:
+    """Do what ``restoration restore`` does, and write what the page compares it with.
+
+    Returns:
+        The command's report, with "stored" beside; or why it failed.
+    """
+    source, truth = (
+        task.folder / task.source,
+        None if task.truth is None else task.folder / task.truth,
+    )
+    original = [] if truth is None else ["--truth", str(truth)]
+    options = parser().parse_args([*task.recipe, *original, str(source)])
+    try:
+        picture = read_picture(source, options.max_pixels, options.strict)
+        save(picture.upright(picture.pixels), task.before)
+        if truth is not None:
+            save(picture.upright(read_truth(truth, picture)), task.original)
+        with shared_pool(settings_of(options)) as pool:
+            report = restore_file(
+                source, task.target, options, PNG_8, lambda done, total: tell((done, total)), pool
+            )
+    except RestorationError as error:
+        return RestorationError(str(error).replace(f"{task.folder}{os.sep}", ""))
+    except OSError as error:  # the disk is full
+        return RestorationError(f"{task.source}: {error.strerror}")
+    return report | {"stored": stored(picture)}
+
+
+def save(image: Image.Image, path: Path) -> None:
+    """Write a PNG to be looked at: quickly, and with its profile, for browsers mind it."""
+    image.save(path, compress_level=1, icc_profile=image.info.get("icc_profile"))
+
+
+def stored(picture: CompressedImage | Separations | Picture) -> str | None:
+    """Tell how a JPEG stores its colours; None for other files."""
+    if isinstance(picture, Picture):
+        return None
+    if isinstance(picture, Separations):
+        return picture.space
+    return subsampling(picture.quantised.sampling)
+
+
+def subsampling(sampling: tuple[tuple[int, int], ...]) -> str:
+    """Name the resolution of the colours as people do: "4:2:0", or "grey" without colours.
+
+    Args:
+        sampling: (vertical, horizontal) sampling factors of each component.
+    """
+    if len(sampling) == 1:
+        return "grey"
+    (v, h), (v_colour, h_colour) = sampling[:2]
+    across, down = h // h_colour, v // v_colour  # pixels that share a colour
+    return f"4:{4 // across}:{4 // across if down == 1 else 0}"
+
+
+def main() -> None:
+    """Restore the pictures that arrive."""
+    keep_freed_memory(KEPT)
+    serve(restore)
+
+
+if __name__ == "__main__":
+    main()

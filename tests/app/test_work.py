@@ -1,0 +1,159 @@
+"""Requests wait their turn, can be cancelled at any time, and leave nothing behind."""
+
+import json
+import textwrap
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from restoration.__main__ import main
+from restoration.app.files import Visits, unique, zipped
+from restoration.app.work import Desk
+from restoration.app.worker import stored, subsampling
+from restoration.jpeg import read_jpeg, read_picture
+
+FAST = ("--preset", "fast")
+SLOW = """
+    import pathlib, time
+    from restoration.errors import RestorationError
+    from restoration.support.processes import serve
+
+    def do(task, tell):
+        tell((1, 4))
+        if task.source.startswith("slow"):
+            time.sleep(60)
+        if task.source.startswith("dies"):
+            raise SystemExit
+        if task.source.startswith("bad"):
+            return RestorationError(f"{task.source} is bad")
+        task.target.write_bytes(b"restored")
+        return {"recipe": task.recipe}
+
+    if __name__ == "__main__":
+        serve(do)
+"""
+
+
+@pytest.fixture
+def visits(tmp_path, monkeypatch):
+    """A desk whose process only pretends to work."""
+    (tmp_path / "slow_worker.py").write_text(textwrap.dedent(SLOW))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.jpg", "bad.jpg", "slow.jpg", "dies.jpg"):
+        Path(name).write_bytes(b"a picture")
+    (tmp_path / "root").mkdir()
+    with Desk("slow_worker") as desk:
+        yield Visits(desk, tmp_path / "root")
+
+
+def ready(work):
+    """Wait until the request is at its first picture."""
+    end = time.monotonic() + 20
+    while not work.part and time.monotonic() < end:
+        time.sleep(0.01)
+    assert work.part == 0.25
+
+
+def test_a_bad_picture_does_not_end_the_others(visits):
+    work = visits.begin("page", ["bad.jpg", "a.jpg", "dies.jpg", "a.jpg"], FAST)
+    assert work.over.wait(20)
+    assert [p.report for p in work.pictures] == [None, {"recipe": FAST}] * 2
+    assert [p.error for p in work.pictures[::2]] == [
+        "bad.jpg is bad",
+        "dies.jpg: its process ended; was there memory enough?",
+    ]
+    with zipfile.ZipFile(zipped(work)) as archive:
+        assert archive.namelist() == ["a.restored.png", "a-2.restored.png"]
+        assert archive.read("a-2.restored.png") == b"restored"
+
+
+def test_requests_wait_for_each_other_and_cancelling_hands_on(visits):
+    first = visits.begin("one", ["slow.jpg", "a.jpg"], FAST)
+    ready(first)
+    second, third = (visits.begin(page, ["a.jpg"], FAST) for page in ("two", "three"))
+    assert [visits.desk.ahead(work) for work in (first, second, third)] == [0, 1, 2]
+    visits.desk.cancel(third)
+    assert third.over.is_set()
+    visits.desk.cancel(first)
+    assert second.over.wait(20)
+    assert [len(work.finished) for work in (first, second, third)] == [0, 1, 0]
+    assert first.over.is_set()
+    assert first.pictures[0].error is None
+
+
+def test_a_process_that_is_cancelled_is_gone(visits):
+    work = visits.begin("page", ["slow.jpg"], FAST)
+    ready(work)
+    process = visits.desk.peer.process
+    visits.desk.cancel(work)
+    assert process.wait(5) == -9
+    assert work.over.wait(20)
+
+
+def test_nothing_stays_of_a_page_that_is_closed(visits):
+    for page in ("one", "two"):
+        folder = visits.root / page
+        folder.mkdir()
+        (folder / "a.jpg").write_bytes(b"a picture")
+        visits.arrived(page, [folder / "a.jpg"])
+    visits.arrived("two", [visits.root / "one" / "a.jpg"])  # equal files are one
+    work = visits.begin("one", [str(visits.root / "one" / "a.jpg"), "slow.jpg"], FAST)
+    ready(work)
+    visits.leave("one")
+    assert {p.relative_to(visits.root).as_posix() for p in visits.root.rglob("*.jpg")} == {
+        "one/a.jpg",
+        "two/a.jpg",
+    }
+    visits.leave("two")
+    assert list(visits.root.iterdir()) == []
+
+
+def test_names_that_come_again_are_numbered():
+    assert unique(["a.jpg", "b.jpg", "a.jpg", "a.jpg"]) == ["a.jpg", "b.jpg", "a-2.jpg", "a-3.jpg"]
+    assert unique(["a.jpg", "a-2.jpg", "a.jpg"]) == ["a.jpg", "a-2.jpg", "a-3.jpg"]
+
+
+@pytest.mark.parametrize(("option", "name"), [(0, "4:4:4"), (1, "4:2:2"), (2, "4:2:0")])
+def test_subsampling_has_the_usual_names(option, name, tmp_path, photo):
+    Image.fromarray(photo[:64, :64]).save(tmp_path / "a.jpg", subsampling=option)
+    assert subsampling(read_jpeg(tmp_path / "a.jpg").quantised.sampling) == name
+
+
+def test_a_jpeg_of_inks_says_so(tmp_path, photo):
+    Image.fromarray(photo[:64, :64]).convert("CMYK").save(tmp_path / "inks.jpg", subsampling=0)
+    assert stored(read_picture(tmp_path / "inks.jpg")) == "CMYK"
+
+
+def test_subsampling_of_rows_alone_of_more_and_of_grey():
+    assert subsampling(((2, 1), (1, 1), (1, 1))) == "4:4:0"
+    assert subsampling(((1, 4), (1, 1), (1, 1))) == "4:1:1"
+    assert subsampling(((1, 1),)) == "grey"
+
+
+def test_results_are_those_of_the_command(tmp_path, monkeypatch, photo, capsys):
+    monkeypatch.chdir(tmp_path)
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    clean = Image.fromarray(photo[:64, :96])
+    clean.save("-photo.jpg", quality=10, exif=exif, icc_profile=b"profile")
+    clean.transpose(Image.Transpose.ROTATE_270).save("clean.png")
+    command = ["restore", "--preset", "fast", "--truth", "clean.png", "--json", "--", "-photo.jpg"]
+    assert main(command) == 0
+    (expected,) = json.loads(capsys.readouterr().out)
+    (tmp_path / "root").mkdir()
+    with Desk() as desk:
+        visits = Visits(desk, tmp_path / "root")
+        work = visits.begin("page", ["-photo.jpg"], FAST, "clean.png")
+        assert work.over.wait(60)
+    (done,) = work.finished
+    assert done.task.target.read_bytes() == Path("-photo.restored.png").read_bytes()
+    for key in ("size", "quality", "jpeg", "restored", "history"):
+        assert json.dumps(done.report[key]) == json.dumps(expected[key])
+    with Image.open(done.task.before) as before, Image.open(done.task.original) as original:
+        assert before.size == original.size == (64, 96)
+        assert before.info["icc_profile"] == b"profile"
+        assert original.tobytes() == Image.open("clean.png").tobytes()
