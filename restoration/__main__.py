@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import io
 import os
+import shlex
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.support.cpu_settings import keep_freed_memory, set_waiting
@@ -14,6 +16,8 @@ from restoration.support.cpu_settings import keep_freed_memory, set_waiting
 # Bytes of freed memory that restore keeps: a part's buffers, not those of a large image.
 KEPT = 2**28
 COMMANDS = ("restore", "app", "learn", "fit", "sweep", "report", "kodak")
+COMPLETION = "--print-completion"
+PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff")
 
 HELP = """\
 usage: restoration COMMAND ...
@@ -32,6 +36,7 @@ commands:
 options:
   --help      this text; "restoration restore --help" lists the options of restore
   --version   the version
+  --print-completion SHELL   what completes commands and options in bash or zsh (needs shtab)
 
 examples:
   restoration restore photo.jpg
@@ -61,10 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
     if command == "--version":
         print(f"restoration {version('restoration')}")
         return 0
-    if command not in COMMANDS:
-        near = difflib.get_close_matches(str(command), COMMANDS, 1)
-        hint = f"did you mean {near[0]}?" if near else "see restoration --help"
-        print(f"restoration: unknown command {command!r}; {hint}", file=sys.stderr)
+    if command not in (*COMMANDS, COMPLETION):
+        print(f"restoration: unknown command {command!r}; {hint(arguments)}", file=sys.stderr)
         return 2
     try:
         code = run(str(command), arguments[1:])
@@ -84,8 +87,23 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
+def hint(arguments: list[str]) -> str:
+    """Guess what was meant by arguments that do not begin with a command."""
+    near = difflib.get_close_matches(arguments[0], COMMANDS, 1)
+    if near:
+        return f"did you mean {near[0]}?"
+    if os.path.exists(arguments[0]) or Path(arguments[0]).suffix.lower() in PICTURES:
+        return f"did you mean restoration restore {shlex.join(arguments)}?"
+    return "see restoration --help"
+
+
 def run(command: str, arguments: list[str]) -> int:
     """Import what one command needs, and run it."""
+    if command == COMPLETION:
+        from restoration.commands.completion import completion
+
+        print(completion(" ".join(arguments), COMMANDS))
+        return 0
     if command == "restore":
         keep_freed_memory(KEPT)
         from restoration.commands.restore import main as restore
@@ -111,6 +129,16 @@ def run(command: str, arguments: list[str]) -> int:
         from restoration.commands.report import main as report
 
         return report(arguments)
+    if arguments in (["--help"], ["-h"]):
+        from restoration.fit_help import kept_help
+
+        text = kept_help()
+        if text is not None:
+            print(text, end="")
+            return 0
+    from restoration.fit_checks import check_data
+
+    check_data(arguments)
     keep_freed_memory()
     from restoration.cli import fit  # imports torch and lightning: seconds
 

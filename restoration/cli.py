@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import suppress
 from itertools import pairwise
@@ -15,7 +16,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from restoration import callbacks
+from restoration import callbacks, run_loggers
 from restoration.callbacks.curves import Curves
 from restoration.callbacks.keep import check_rules
 from restoration.data import SingleImage
@@ -69,6 +70,7 @@ class FitCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Put the model's options into its checkpoints, from which it can be built anew."""
+        run_loggers.with_own_defaults(self.config[self.subcommand].trainer.logger)
         super().instantiate_classes()
         options = self.config[self.subcommand].model.clone().as_dict()
         builder = {"_instantiator": "lightning.pytorch.cli.instantiate_module"}
@@ -105,6 +107,11 @@ class FitCLI(LightningCLI):
             kwargs["logger"] = TensorBoardLogger(
                 self.folder.parent, name="", version=self.folder.name
             )
+        elif given.logger:
+            loggers, classes = (
+                x if isinstance(x, list) else [x] for x in (given.logger, options.trainer.logger)
+            )
+            kwargs["logger"] = run_loggers.in_folder(loggers, classes, self.folder)
         plugins = given.plugins or []
         plugins = plugins if isinstance(plugins, list) else [plugins]
         kwargs["plugins"] = [*plugins, callbacks.AtomicCheckpointIO()]
@@ -214,10 +221,12 @@ def fit(arguments: list[str]) -> None:
                 seed_everything_default=0,
                 auto_configure_optimizers=False,
                 parser_kwargs={"prog": "restoration"},
+                trainer_class=run_loggers.OneFolder,
                 save_config_callback=SaveConfig,
                 save_config_kwargs={"config_filename": CONFIG, "overwrite": True},
                 trainer_defaults={
                     "devices": 1,  # all GPUs for one image only when asked for
+                    "logger": run_loggers.DEFAULT,
                     "max_epochs": -1,  # max_steps alone ends a run
                     "num_sanity_val_steps": 0,
                     "enable_model_summary": False,
@@ -229,6 +238,8 @@ def fit(arguments: list[str]) -> None:
     except ModuleNotFoundError as error:
         raise RestorationError(f"{error}: install what the option needs") from error
     except ValueError as error:
+        if missing := re.search("Requirement '(.+?)' not met", str(error)):
+            raise RestorationError(f"the option needs {missing[1]}, which is missing") from error
         if "not in bounds" not in str(error):  # what Lightning says of seeds
             raise
         raise RestorationError("--seed_everything must lie within 0 and 4294967295") from error

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from restoration.batch import Batch
 from restoration.errors import RestorationError
+from restoration.fit_checks import CROP_OF_A_JPEG
 from restoration.independent import local_rank
 from restoration.inputs import NetworkInput, Noise
 from restoration.jpeg import (
@@ -109,7 +110,7 @@ class SingleImage(LightningDataModule):
                 clean = centre_crop(clean, self.crop, self.image)
             return compress(clean, self.quality), clean
         if self.crop is not None:
-            raise RestorationError("data.crop needs data.quality and a lossless image")
+            raise RestorationError(CROP_OF_A_JPEG)
         jpeg = read_jpeg(self.image)
         if self.truth_path is None:
             return jpeg, None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -26,12 +26,13 @@ from restoration.internal_learning.ensemble import Member, network_pool, optimis
 from restoration.jpeg import CompressedImage, Quantised, Separations, to_pixels, to_tensor
 from restoration.jpeg.projection import project
 from restoration.presets import Preset
+from restoration.support.pool import Pool
+from restoration.support.usage import SMALLEST_TILE
 
 # Part of the cells' width onto which corrected images are projected: wider than
 # for estimates, since they are nearer to the original (tests/benchmarks/ablation.py --of networks).
 CORRECTED_SHRINK = 0.75
 TILE_SIDE = 1024  # of the tiles in which networks are applied: about 0.3 GiB
-SMALLEST_TILE = 128  # smaller ones would be mostly surroundings
 
 Advance = Callable[[int, int], None]  # (units of work done now, units in all)
 Method = Callable[[CompressedImage, Advance | None], Tensor]  # restores a JPEG
@@ -45,6 +46,7 @@ def restore_jpeg(
     tile: int | None = None,
     advance: Advance | None = None,
     budget: float | None = None,
+    pool: Pool | None = None,
 ) -> Tensor:
     """Restore a JPEG that is in memory.
 
@@ -61,6 +63,7 @@ def restore_jpeg(
         advance: called now and then with the units of work done since, and those in all: a unit is
             a pass of the first estimate over a pixel, or as much of an optimiser step.
         budget: seconds, from which rounds and steps follow instead of from the preset.
+        pool: processes of ``network_pool`` that are kept for further files; by default their own.
 
     Returns:
         (1, C, H, W) in [0, 1], in the orientation in which the JPEG is stored.
@@ -87,11 +90,9 @@ def restore_jpeg(
         done(steps * STEP_PIXELS)
 
     began = time.monotonic()
-    with ExitStack() as stack:
-        # processes start while the first estimate is made, where it is known that they are needed
-        pool = None
+    with nullcontext(pool) if pool else network_pool(preset.networks, device) as workers:
         if rounds and budget is None:
-            pool = stack.enter_context(network_pool(preset.networks, device))
+            workers.begin()  # while the first estimate is made, where it is known they are needed
         estimate = image = first(file)
         if budget is not None and not small:
             spent = time.monotonic() - began
@@ -99,8 +100,8 @@ def restore_jpeg(
             rounds, steps = recipe.rounds, recipe.steps
             if rounds:
                 total += rounds * round_units(H, W, preset, steps)
-                pool = stack.enter_context(network_pool(preset.networks, device))
-        if pool is None:
+                workers.begin()
+        if not rounds:
             return project(estimate, file).clamp_(0, 1)
         corrections: list[Tensor] = []
         for _ in range(rounds):
@@ -118,7 +119,7 @@ def restore_jpeg(
                 )
                 for seed in seeds
             ]
-            corrections += [torch.from_numpy(x) for x in optimise(pool, members, stepped)]
+            corrections += [torch.from_numpy(x) for x in optimise(workers, members, stepped)]
             image = estimate + torch.stack(corrections).mean(0)
             image = project(image, file, CORRECTED_SHRINK).clamp_(0, 1)
     return image

@@ -1,14 +1,20 @@
 """What the documents show works: their commands, their code, the options in their tables."""
 
+import csv
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
+from restoration import losses
 from restoration.__main__ import main
+from restoration.networks import Hourglass
 from restoration.support.files import find
+from restoration.task import DeepImagePrior
 
 ROOT = Path(__file__).parents[1]
 README, CONTRIBUTING, CONFIGS = (
@@ -47,6 +53,34 @@ def test_a_command_of_the_readme_runs(command):
     assert Path("run/restored.png").exists()
 
 
+@pytest.mark.filterwarnings("ignore")  # Lightning's remarks on a trainer of one's own
+def test_the_fit_from_python_is_that_of_the_command():
+    """The code of the README, in fewer steps: equal pixels and numbers, and the curve drawn."""
+    code = Path("curve.py").read_text()
+    assert code.count("max_steps=1600") == 1
+    names: dict = {}
+    exec(code.replace("max_steps=1600", "max_steps=30"), names)
+    folder, plt = Path(names["trainer"].log_dir), names["plt"]
+    (line,) = plt.gca().lines
+    drawn = line.get_xydata()
+    plt.close("all")
+    quick = ["fit", "--config", "configs/quickstart.yaml", "--trainer.max_steps", "30"]
+    assert main([*quick, "--folder", "run"]) == 0
+    for name in ("restored.png", "curves.csv", "comparison.png"):
+        assert (folder / name).read_bytes() == Path("run", name).read_bytes()
+    with open("run/curves.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [tuple(xy) for xy in drawn] == [
+        (float(row["step"]), float(row["psnr_smoothed"])) for row in rows
+    ]
+    with Image.open(folder / "curve.png") as picture:
+        assert min(picture.size) > 300
+    net = DeepImagePrior.load_from_checkpoint(  # what the trainer saves serves, too
+        next(folder.rglob("*.ckpt")), net=Hourglass, loss=losses.MSE()
+    ).net
+    assert sum(p.numel() for p in net.parameters()) == 572_827
+
+
 @pytest.mark.parametrize("options", PARTS)
 def test_a_part_of_ones_own_runs(options):
     arguments = [*BASIS, MSE, "--data.image=photo.jpg", *shlex.split(options)]
@@ -71,3 +105,15 @@ def test_the_options_in_the_tables_parse(part, loss, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["fit", *arguments, *shlex.split(" ".join(options)), "--print_config"])
     assert stop.value.code == 0, capsys.readouterr().err
+
+
+def test_the_citation_is_of_this_version():
+    """As the Citation File Format 1.2.0 asks for it."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert citation["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= citation.keys()
+    for key, same in (("title", "name"), ("version", "version"), ("license", "license")):
+        assert citation[key] == project[same]
+    assert citation["keywords"] == project["keywords"]
+    assert project["description"] in " ".join(citation["abstract"].split()).replace(":", ".")

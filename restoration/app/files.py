@@ -13,6 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from restoration.app.work import Desk, Picture, Task, Work
+from restoration.commands.inputs import Input
 from restoration.commands.restore_plan import plan
 from restoration.support.durations import seconds_of
 
@@ -99,21 +100,21 @@ def pictures_in(
     for name, source in zip(names, [*sources, *filter(None, [truth])], strict=True):
         bring(Path(source), inputs / name)
     original = names.pop() if truth is not None else None
-    jobs = plan([(Path(name), True) for name in names], results)
+    jobs = plan([Input(Path(name)) for name in names], results)
     return [
         Picture(
             Task(
                 inputs,
-                job.source.name,
+                name,
                 original,
                 recipe,
                 job.target,
                 views / f"{number}.before.png",
                 views / f"{number}.original.png",
             ),
-            pixels_in(inputs / job.source),
+            pixels_in(inputs / name),
         )
-        for number, job in enumerate(jobs)
+        for number, (name, job) in enumerate(zip(names, jobs, strict=True))
     ]
 
 

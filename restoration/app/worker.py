@@ -12,9 +12,11 @@ from PIL import Image
 from restoration.__main__ import KEPT
 from restoration.app.work import Task
 from restoration.commands.restore import parser
-from restoration.commands.restore_file import restore_file
+from restoration.commands.restore_file import restore_file, settings_of
 from restoration.errors import RestorationError
+from restoration.formats.writing import PNG_8
 from restoration.jpeg import CompressedImage, Picture, Separations, read_picture, read_truth
+from restoration.restoring import shared_pool
 from restoration.support.cpu_settings import keep_freed_memory
 from restoration.support.processes import serve
 
@@ -38,9 +40,10 @@ def restore(task: Task, tell: Tell) -> dict[str, Any] | RestorationError:
         save(picture.upright(picture.pixels), task.before)
         if truth is not None:
             save(picture.upright(read_truth(truth, picture)), task.original)
-        report = restore_file(
-            source, task.target, options, lambda units, total: tell((units, total))
-        )
+        with shared_pool(settings_of(options)) as pool:
+            report = restore_file(
+                source, task.target, options, PNG_8, lambda done, total: tell((done, total)), pool
+            )
     except RestorationError as error:
         return RestorationError(str(error).replace(f"{task.folder}{os.sep}", ""))
     except OSError as error:  # the disk is full

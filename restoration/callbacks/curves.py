@@ -1,4 +1,4 @@
-"""Every scalar of a run over its steps, as a CSV file and in TensorBoard."""
+"""Every scalar of a run over its steps, as a CSV file and in the trainer's loggers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUALITY = ("psnr", "ms_ssim", "true_mse", "nmse")
 
 
 class Curves(Callback):
-    """Record all scalars among the outputs of a step: ``curves.csv`` and the trainer's logger.
+    """Record all scalars among the outputs of a step: ``curves.csv`` and the trainer's loggers.
 
     One row per recorded step: ``step`` (counted from 1) and a column per name; a cell is empty
     where nothing was measured at that step. Values wait on the device and are fetched all at once,
@@ -88,8 +88,8 @@ class Curves(Callback):
                 raise DivergenceError(
                     f"the loss is {row['loss']} at step {step}; a smaller learning rate may help"
                 )
-            if trainer.logger is not None:
-                trainer.logger.log_metrics({tag(name): v for name, v in row.items()}, step)
+            for logger in trainer.loggers:
+                logger.log_metrics({tag(name): v for name, v in row.items()}, step)
         self.write(trainer)
 
     def write(self, trainer: Trainer) -> None:

@@ -19,7 +19,8 @@ from restoration.callbacks.smoothing import NeedsSmoothing, OutputSmoothing
 from restoration.callbacks.table import show
 from restoration.data import SingleImage, image_of
 from restoration.errors import DivergenceError, Interrupted
-from restoration.jpeg import pixels_of, to_pixels, to_png
+from restoration.formats.png import to_png
+from restoration.jpeg import pixels_of, to_pixels
 from restoration.jpeg.projection import SHRINK, project
 from restoration.metrics import scores
 from restoration.run_folder import COMPARISON, RESTORED, RESULT, kept_image

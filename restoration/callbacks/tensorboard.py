@@ -1,9 +1,9 @@
-"""Pictures and colour histograms of a run in TensorBoard."""
+"""Pictures and colour histograms of a run, in TensorBoard and what else takes pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -17,6 +17,14 @@ from restoration.jpeg.projection import project
 from restoration.losses.histogram import LEVELS, hard_histogram
 from restoration.losses.source import gaussian_model
 from restoration.metrics import psnr
+
+
+@runtime_checkable
+class TakesImages(Protocol):
+    """What Lightning's logger of Weights & Biases has, and one of your own may have."""
+
+    def log_image(self, key: str, images: list[Any], step: int | None = None) -> None:
+        """Log pictures, (H, W, C) uint8, under one name."""
 
 
 class LogImages(NeedsSmoothing):
@@ -53,17 +61,18 @@ class LogImages(NeedsSmoothing):
             if data.truth is not None:
                 truth = data.truth.to(smoothed.device)
                 scores = {"projected": projected, "jpeg": data.batch.target.to(smoothed.device)}
-                for logger in tensorboards(trainer):
-                    for name, image in scores.items():
-                        score = psnr(image, truth).item()
-                        logger.experiment.add_scalar(f"quality/psnr_{name}", score, step)
+                row = {f"quality/psnr_{k}": psnr(x, truth).item() for k, x in scores.items()}
+                for logger in trainer.loggers:
+                    logger.log_metrics(row, step)
 
     def add(self, trainer: Trainer, name: str, image: Tensor) -> None:
-        """Add one picture to each TensorBoard logger."""
-        for logger in tensorboards(trainer):
-            logger.experiment.add_image(
-                f"images/{name}", to_pixels(image), trainer.global_step, dataformats="HWC"
-            )
+        """Add one picture to each logger that takes pictures."""
+        name, step = f"images/{name}", trainer.global_step
+        for logger in trainer.loggers if trainer.is_global_zero else []:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image(name, to_pixels(image), step, dataformats="HWC")
+            elif isinstance(logger, TakesImages):
+                logger.log_image(name, [to_pixels(image)], step)
 
 
 class LogHistograms(NeedsSmoothing):

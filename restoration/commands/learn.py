@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restoration.commands.restore import find_inputs
+from restoration.commands.inputs import find_inputs
 from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.support.durations import readable
 from restoration.support.progress import Display
@@ -61,49 +61,76 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"{library}: a library is a .ckpt file")
     if not library.parent.is_dir():
         raise RestorationError(f"cannot write {library}: {library.parent} is not a folder")
-    paths = [path for path, _ in find_inputs(options.inputs)]
+    paths = [found.source for found in find_inputs(options.inputs)[0]]
+    refused = learn_from(paths, library, options.budget, options.seed, options.device)
+    return 1 if refused else 0
+
+
+def learn_from(
+    paths: list[Path], library: Path, budget: float, seed: int, device: str
+) -> list[RestorationError]:
+    """Learn a library from files, or go on learning, and tell what is known of it.
+
+    Args:
+        paths: of the JPEGs.
+        library: its file.
+        budget: seconds of all learning, those before a pause included.
+        seed: of all randomness.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        Why files were left out.
+
+    Raises:
+        RestorationError: see ``run``.
+        Interrupted: the user stopped it.
+    """
     # these import torch: seconds
     from restoration.internal_learning.library.checkpoint import description_of, read_library
     from restoration.internal_learning.library.learning import description_for, learn
     from restoration.pipeline import device_named
     from restoration.support.processes import cores
 
-    device = device_named(options.device)
+    device = device_named(device)
     spent = 0.0
+    refused: list[RestorationError] = []
     if library.exists():
         before = description_of(read_library(library), library)
         spent = before.spent
         print(f"going on with {library}: {before.summary()}", file=sys.stderr)
-        if spent >= options.budget:
-            print(f"its budget is spent; for more give --budget, say {readable(2 * spent)}")
-            return 0
+        if spent >= budget:
+            print(
+                f"its budget is spent; for more give --budget, say {readable(2 * spent)}",
+                file=sys.stderr,
+            )
+            return refused
     cache = library.with_name(library.name + CACHE)
     cache.mkdir(exist_ok=True)
-    refused = []
 
     def refuse(error: RestorationError) -> None:
         refused.append(error)
         print(f"restoration learn: left out: {error}", file=sys.stderr)
 
-    pictures = prepared(paths, cache, refuse, PREPARATION * (options.budget - spent))
+    pictures = prepared(paths, cache, refuse, PREPARATION * (budget - spent))
     if not pictures:
         raise RestorationError(f"none of {len(paths)} files can be learned from")
     late = len(paths) - len(pictures) - len(refused)
     if late:
         print(f"no time for {late} of {len(paths)} files in this budget", file=sys.stderr)
-    progress = LearningProgress(options.budget)
+    progress = LearningProgress(budget)
     with progress.display:
         learn(
             pictures,
             library,
-            description_for(pictures, options.seed),
-            options.budget,
+            description_for(pictures, seed),
+            budget,
             device=device,
             told=progress.step,
             workers=min(GPU_WORKERS, cores() - 1) if device == "cuda" else 0,
         )
-    print(f"{library}: {description_of(read_library(library), library).summary()}")
-    return 1 if refused else 0
+    summary = description_of(read_library(library), library).summary()
+    print(f"{library}: {summary}", file=sys.stderr)
+    return refused
 
 
 def prepared(

@@ -12,6 +12,7 @@ from restoration.experiments.protocol import better_weights, cells_of
 from restoration.experiments.report import plots, tables
 from restoration.experiments.report.claims import beats_jpeg, claims
 from restoration.experiments.report.document import Document, Figure
+from restoration.experiments.report.seeds import seed_table
 from restoration.experiments.results import Record, one_experiment, read_records
 from restoration.support.usage import Parser
 
@@ -79,6 +80,14 @@ def report(records: Sequence[Record], missing: Sequence[str], others: Sequence[R
         "Training-free baselines on the same images:",
         tables.baseline_table(records),
     )
+    if spread := seed_table(cells):
+        document.add(
+            "Spread over seeds",
+            "Mean over seeds of the mean over images, and its standard deviation: how far the "
+            "cell moves with another seed. Of one image: how far the PSNR or MS-SSIM of a single "
+            "image does. Only images that have all seeds are taken.",
+            spread,
+        )
     document.add(
         "Rules that stop without the truth",
         "Gap in dB between the best step of each image and the step that a rule chose: mean, worst "

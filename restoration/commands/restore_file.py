@@ -1,46 +1,37 @@
-"""One picture in, one PNG file out."""
+"""One picture in, one file out."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from restoration.commands.inputs import STANDARD
+from restoration.formats.writing import Format
 from restoration.jpeg import (
     Picture,
     pixels_of,
     read_picture,
     read_truth,
-    to_png,
+    to_pixels,
     to_tensor,
 )
 from restoration.pipeline import Advance
-from restoration.public import Settings, restore_read
+from restoration.restoring import restored_tensor
+from restoration.settings import Report, Settings
 from restoration.support.figures import comparison
-from restoration.support.files import write_atomically
+from restoration.support.files import Content, write_atomically
+from restoration.support.pool import Pool
 
 
-def restore_file(
-    source: Path, target: Path, options: argparse.Namespace, advance: Advance
-) -> dict[str, Any]:
-    """Restore one file and write it; return the report as a dictionary.
-
-    Args:
-        source: the picture.
-        target: the PNG to write.
-        options: of ``restoration restore``.
-        advance: called now and then with the units of work done since, and those in all.
-
-    Raises:
-        RestorationError: the file cannot be used or its output not be written.
-    """
-    began = time.monotonic()
-    picture = read_picture(source, options.max_pixels, options.strict)
-    truth = None if options.truth is None else read_truth(options.truth, picture)
-    clean = None if truth is None else to_tensor(truth)
-    settings = Settings(
+def settings_of(options: argparse.Namespace) -> Settings:
+    """Tell how pictures are restored."""
+    return Settings(
         options.preset,
         options.seed,
         options.device,
@@ -49,14 +40,65 @@ def restore_file(
         options.quality,
         options.network,
         options.budget,
+        options.strength,
     )
-    image, report = restore_read(picture, source, settings, clean, advance, began)
-    write_atomically(target, to_png(image))
+
+
+def restore_file(
+    source: Path | Content,
+    target: Path,
+    options: argparse.Namespace,
+    form: Format,
+    advance: Advance,
+    pool: Pool,
+) -> dict[str, Any]:
+    """Restore one file and write it; return the report as a dictionary.
+
+    Args:
+        source: the picture.
+        target: the file to write, or ``STANDARD``.
+        options: of ``restoration restore``.
+        form: of the file to write.
+        advance: called now and then with the units of work done since, and those in all.
+        pool: processes that several pictures share, see ``shared_pool``.
+
+    Raises:
+        RestorationError: the file cannot be used or its output not be written.
+    """
+    began = time.monotonic()
+    picture = read_picture(source, options.max_pixels, options.strict)
+    truth = None if options.truth is None else read_truth(options.truth, picture)
+    clean = None if truth is None else to_tensor(truth)
+    image, report = restored_tensor(
+        picture, source, settings_of(options), clean, advance, began, pool
+    )
+    pixels = picture.turned(to_pixels(image, form.dtype))
+    kept = picture.metadata.stripped() if options.strip else picture.metadata
+    content = form.encode(pixels, kept)
+    if target == STANDARD:
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+    else:
+        write_atomically(target, content)
     if options.compare is not None:
         before = "picture" if isinstance(picture, Picture) else "JPEG"
-        panels = {before: picture.upright(picture.pixels), "restored": image}
+        panels = {before: picture.pixels, "restored": to_pixels(image)}
         if truth is not None:
-            panels["original"] = picture.upright(truth)
-        sheet = comparison([(caption, pixels_of(panel)) for caption, panel in panels.items()])
+            panels["original"] = truth
+        sheet = comparison(
+            [
+                (captioned(name, report), pixels_of(picture.upright(panel)))
+                for name, panel in panels.items()
+            ]
+        )
         write_atomically(options.compare, sheet)
-    return asdict(report)
+    opaque = pixels.shape[-1] in (1, 3) or pixels[..., -1].min() == np.iinfo(form.dtype).max
+    return {**asdict(report), "left_out": form.left_out(kept, bool(opaque))}
+
+
+def captioned(name: str, report: Report) -> str:
+    """Add to a panel's name how far it is from the truth, where that is known."""
+    measured = report.restored if name == "restored" else report.jpeg
+    if measured is None or name == "original":
+        return name
+    return f"{name}, {measured['psnr']:.2f} dB"

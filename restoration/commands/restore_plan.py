@@ -1,20 +1,20 @@
-"""What ``restoration restore`` reads and writes: inputs found, outputs named, nothing destroyed."""
+"""What ``restoration restore`` writes: outputs named, nothing destroyed."""
 
 from __future__ import annotations
 
-import glob
 import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from restoration.commands.inputs import MADE, STANDARD, Input
 from restoration.errors import RestorationError, UsageError
-from restoration.support.files import safe_name
+from restoration.formats.writing import FORMATS, PNG_8, Format, format_of_name
+from restoration.support.files import Content, safe_name
 
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
-OTHER_IMAGES = (*SUFFIXES, ".webp", ".tif", ".tiff", ".bmp")  # that a result is not written as
-MADE = ".restored.png"
+OTHER_IMAGES = (".jpe", ".jfif", ".bmp", ".gif", ".heic", ".avif", ".jp2", ".ppm", ".tga")
 
 
 @dataclass(frozen=True)
@@ -22,76 +22,97 @@ class Job:
     """One file to restore.
 
     Attributes:
-        source: the picture.
-        target: the PNG to write.
-        named: whether the user named this very file, rather than a folder or pattern.
+        source: the picture, in memory where it came from standard input.
+        target: the file to write, or ``STANDARD``.
     """
 
-    source: Path
+    source: Path | Content
     target: Path
-    named: bool
 
 
-def find_inputs(inputs: Sequence[str]) -> list[tuple[Path, bool]]:
-    """Resolve files, folders and patterns; whether each file was named by itself.
+def is_file_name(output: Path | None) -> bool:
+    """Whether ``-o`` names a file to write, rather than a folder.
 
     Raises:
-        UsageError: a folder or pattern holds no JPEG, or cannot be looked into.
+        UsageError: it is named as a picture of a format that is not written.
     """
-    found: dict[str, tuple[Path, bool]] = {}  # by absolute path, so that no file is done twice
-    for text in inputs:
-        path = Path(text)
-        try:
-            if os.path.isdir(path):
-                files = sorted(
-                    p
-                    for p in path.iterdir()
-                    # macOS leaves ._photo.jpg beside photo.jpg: attributes, no picture
-                    if p.suffix.lower() in SUFFIXES and not p.name.startswith("._")
-                )
-            elif not os.path.exists(path) and glob.has_magic(text):
-                some = map(Path, glob.glob(text, recursive=True))
-                files = sorted(p for p in some if p.is_file())
-            else:
-                found[os.path.abspath(path)] = path, True
-                continue
-        except OSError as error:
-            raise UsageError(f"cannot look into {text}: {error.strerror}") from error
-        if not files:
-            raise UsageError(f"no JPEG files ({', '.join(SUFFIXES)}) in {text}")
-        for file in files:
-            found.setdefault(os.path.abspath(file), (file, False))
-    return list(found.values())
+    if output is None or os.path.isdir(output):
+        return False
+    if output.suffix.lower() in OTHER_IMAGES:
+        endings = ", ".join(dict.fromkeys(f.suffixes[0] for f in FORMATS))
+        raise UsageError(f"{output}: such files are not written; end the name in one of {endings}")
+    return format_of_name(output) is not None
 
 
-def plan(inputs: Sequence[tuple[Path, bool]], output: Path | None) -> list[Job]:
+def format_of(output: Path | None, name: str | None) -> Format:
+    """Tell the format of the results, by ``--format`` or the ending of ``-o``; PNG by default.
+
+    Raises:
+        UsageError: the two contradict each other, or the format needs a package.
+    """
+    chosen = next((f for f in FORMATS if f.name == name), None)
+    if output is not None and is_file_name(output):
+        if chosen is not None and output.suffix.lower() not in chosen.suffixes:
+            raise UsageError(
+                f"{output} is not named as --format {name} asks; end it in {chosen.suffixes[0]}"
+            )
+        chosen = chosen or format_of_name(output)
+    chosen = chosen or PNG_8
+    chosen.check()
+    return chosen
+
+
+def plan(inputs: Sequence[Input], output: Path | None, form: Format = PNG_8) -> list[Job]:
     """Name the output of each input: beside it, in the folder ``output``, or ``output`` itself.
 
     Raises:
         UsageError: two inputs would be written to one file.
     """
-    if output is not None and output.suffix.lower() == ".png" and not output.is_dir():
+    if STANDARD in (output, *(source for source, _ in inputs)):
+        return [piped([source for source, _ in inputs], output, form)]
+    if output is not None and is_file_name(output):
         if len(inputs) > 1:
             raise UsageError(f"{output} cannot hold {len(inputs)} images; name a folder")
-        return [Job(inputs[0][0], output, named=True)]
-    if output is not None and output.suffix.lower() in OTHER_IMAGES and not output.is_dir():
-        raise UsageError(f"{output}: results are PNG files; end the name in .png")
+        return [Job(inputs[0].source, output)]
     places = [
-        (source, named, (source.parent if output is None else output) / safe_name(source.stem))
-        for source, named in inputs
+        (source, (source.parent if output is None else output / below) / safe_name(source.stem))
+        for source, below in inputs
     ]
-    stems = Counter(place for *_, place in places)  # photo.jpg and photo.jpeg keep their suffixes
+    stems = Counter(place for _, place in places)  # photo.jpg and photo.jpeg keep their suffixes
     jobs: dict[Path, Job] = {}
-    for source, named, place in places:
+    for source, place in places:
         name = place.name if stems[place] == 1 else safe_name(source.name)
-        target = place.with_name(name + MADE)
+        target = place.with_name(name + MADE + form.suffixes[0])
         if target in jobs:
             raise UsageError(
                 f"{jobs[target].source} and {source} would both become {target}; give them one by "
                 "one, with folders of their own"
             )
-        jobs[target] = Job(source, target, named)
+        jobs[target] = Job(source, target)
     return list(jobs.values())
+
+
+def piped(sources: Sequence[Path], output: Path | None, form: Format) -> Job:
+    """Plan for a picture that comes from standard input, goes to standard output, or both.
+
+    Raises:
+        RestorationError: there is no standard input; ``UsageError`` where there are several
+            pictures, no name for the result, or nobody who could read it.
+    """
+    if len(sources) > 1:
+        raise UsageError(f"a pipe holds one image, not {len(sources)}; name a folder of files")
+    ending = form.suffixes[0]
+    if output is None or not (output == STANDARD or is_file_name(output)):
+        raise UsageError(
+            f"what comes from standard input has no name; give -o FILE{ending} or -o -"
+        )
+    if output == STANDARD and sys.stdout.isatty():
+        raise UsageError(f"the picture would go to the terminal; send it on: -o - > photo{ending}")
+    if sources[0] != STANDARD:
+        return Job(sources[0], output)
+    if sys.stdin is None:
+        raise RestorationError("there is no standard input")
+    return Job(Content(sys.stdin.buffer.read(), "standard input"), output)
 
 
 def check_places(jobs: Sequence[Job], truth: Path | None, sheet: Path | None) -> None:
@@ -102,22 +123,25 @@ def check_places(jobs: Sequence[Job], truth: Path | None, sheet: Path | None) ->
     """
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise UsageError(f"{sheet}: the comparison is a PNG file; end its name in .png")
-    read = [job.source for job in jobs] + ([] if truth is None else [truth])
-    written = [job.target for job in jobs] + ([] if sheet is None else [sheet])
-    for path in written:
-        for source in read:
-            if is_same(path, source):
-                raise UsageError(f"{path} is {source}, which is read; write to another file")
-    if sheet is not None and any(is_same(sheet, job.target) for job in jobs):
+    read = {identity(j.source): j.source for j in jobs if isinstance(j.source, Path)}
+    if truth is not None:
+        read[identity(truth)] = truth
+    targets = [job.target for job in jobs if job.target != STANDARD]
+    for path in targets + ([] if sheet is None else [sheet]):
+        source = read.get(identity(path))
+        if source is not None:
+            raise UsageError(f"{path} is {source}, which is read; write to another file")
+    if sheet is not None and identity(sheet) in map(identity, targets):
         raise UsageError(f"{sheet} cannot hold both the result and the comparison")
 
 
-def is_same(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one file, also by links."""
+def identity(path: Path) -> object:
+    """Tell what all paths that lead to one file have in common, also by links."""
     try:
-        return os.path.samefile(one, other)
-    except (OSError, ValueError):  # one of them is not there
-        return os.path.realpath(one) == os.path.realpath(other)
+        status = os.stat(path)
+        return status.st_dev, status.st_ino
+    except (OSError, ValueError):  # it is not there
+        return os.path.realpath(path)
 
 
 def check_writable(path: Path | None, overwrite: bool) -> None:
@@ -126,7 +150,7 @@ def check_writable(path: Path | None, overwrite: bool) -> None:
     Raises:
         RestorationError: it exists, or its folder is missing or not writable.
     """
-    if path is None:
+    if path is None or path == STANDARD:
         return
     try:
         if os.path.isdir(path):

@@ -11,10 +11,30 @@ from torch import Tensor
 
 def box_mean(x: Tensor, radius: int) -> Tensor:
     """Mean over (2 radius + 1)^2 windows, edges repeated: (N, C, H, W) -> the same."""
-    for axis in ((0, 0, radius, radius), (radius, radius, 0, 0)):
-        size = (2 * radius + 1, 1) if axis[2] else (1, 2 * radius + 1)
-        x = F.avg_pool2d(F.pad(x, axis, mode="replicate"), size, 1)
-    return x
+    size = 2 * radius + 1
+    x = window_sum(F.pad(x, (0, 0, radius, radius), mode="replicate"), size, 2)
+    return window_sum(F.pad(x, (radius, radius, 0, 0), mode="replicate"), size, 3) / size**2
+
+
+def window_sum(x: Tensor, size: int, axis: int) -> Tensor:
+    """Sum all windows of some size along an axis, which gets ``size`` - 1 shorter.
+
+    Sums of 1, 2, 4, ... are doubled, and those of the binary digits of the size put together: few
+    additions, and none of large numbers, as running sums would have it.
+    """
+    length = x.shape[axis] - size + 1
+    result, power, start = None, 1, 0
+    while True:
+        if size & power:
+            part = x.narrow(axis, start, length)
+            result = part if result is None else result + part
+            start += power
+        if 2 * power > size:
+            assert result is not None
+            return result
+        rest = x.shape[axis] - power
+        x = x.narrow(axis, 0, rest) + x.narrow(axis, power, rest)
+        power *= 2
 
 
 def chroma_from_luma(planes: Tensor, radii: Sequence[int] = (4, 8), epsilon: float = 5.0) -> Tensor:

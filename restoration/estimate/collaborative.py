@@ -64,6 +64,23 @@ def match_patches(plane: Tensor, stride: int, radius: int, count: int) -> Tensor
     return torch.cat(groups)
 
 
+def group_variances(groups: Tensor, by_phase: Tensor, width: int) -> Tensor:
+    """Mean error of the patches of each group, (groups, 64), by where they lie among the blocks.
+
+    Args:
+        groups: (groups, K) positions from ``match_patches``.
+        by_phase: of one plane, from ``patch_variances``.
+        width: W of the plane, pixels.
+    """
+    rows, columns = by_phase.shape[:2]
+    table = by_phase.reshape(-1, BLOCK**2)
+    result = []
+    for some in groups.split(CHUNK):
+        phases = some // width % rows * columns + some % width % columns
+        result.append(table.index_select(0, phases.flatten()).view(*some.shape, -1).mean(1))
+    return torch.cat(result)
+
+
 def collaborative_filter(
     planes: Tensor,
     groups: Tensor,
@@ -82,7 +99,7 @@ def collaborative_filter(
     Args:
         planes: (C, H, W).
         groups: (groups, K) positions from ``match_patches``.
-        variances: of the error in each plane, from ``patch_variances``.
+        variances: of the error in each plane, from ``group_variances``.
         strength: factor of the deviations.
         pilot: an estimate of what is to come out, (C, H, W).
 
@@ -96,26 +113,22 @@ def collaborative_filter(
     K = groups.shape[1]
     within = dct_matrix(planes.dtype, planes.device)
     across = cosines(K, planes.dtype, planes.device)
-    window = torch.kaiser_window(BLOCK, False, 2.0, dtype=planes.dtype, device=planes.device)
-    window = torch.outer(window, window)
-    back = within * window.flatten()
+    window = torch.kaiser_window(BLOCK, False, 2.0, dtype=planes.dtype)
+    back = within * torch.outer(window, window).flatten().to(within)
     n = torch.arange(BLOCK, device=planes.device)
     pixels = (n[:, None] * W + n).flatten()
 
     def spectra_of(plane: Tensor, indices: Tensor) -> Tensor:
-        patches = plane.flatten()[indices].view(-1, BLOCK**2) @ within.T
+        patches = plane.flatten().index_select(0, indices).view(-1, BLOCK**2) @ within.T
         return torch.matmul(across, patches.view(-1, K, BLOCK**2))
 
     result = torch.empty_like(planes)
-    for c, (plane, by_phase) in enumerate(zip(planes, variances, strict=True)):
-        rows, columns = by_phase.shape[:2]
-        table = strength**2 * by_phase.reshape(-1, BLOCK**2)
+    for c, (plane, by_group) in enumerate(zip(planes, variances, strict=True)):
         total, share = torch.zeros_like(plane).flatten(), torch.zeros_like(plane).flatten()
-        for some in groups.split(CHUNK):  # (groups, K)
+        for some, error in zip(groups.split(CHUNK), by_group.split(CHUNK), strict=True):
             indices = (some[..., None] + pixels).flatten()
             spectra = spectra_of(plane, indices)  # (groups, K, 64)
-            phases = some // W % rows * columns + some % W % columns
-            variance = table[phases].mean(1, keepdim=True)  # (groups, 1, 64)
+            variance = strength**2 * error[:, None]  # (groups, 1, 64)
             if pilot is None:
                 gain = (spectra.square() > THRESHOLD**2 * variance).to(planes.dtype)
                 gain[:, 0, 0] = 1
@@ -128,6 +141,23 @@ def collaborative_filter(
             patches = torch.matmul(across.T, spectra).view(-1, BLOCK**2) @ back
             total.index_add_(0, indices, patches.flatten())
             share.index_add_(0, some.flatten(), weight.repeat_interleave(K))
-        norm = F.conv_transpose2d(share.view(1, 1, H, W), window[None, None])[0, 0, :H, :W]
-        result[c] = total.view(H, W) / norm
+        result[c] = total.view(H, W) / spread(share.view(H, W), window.tolist())
     return result
+
+
+def spread(share: Tensor, window: Sequence[float]) -> Tensor:
+    """Sum a window over patches, each weighted at its upper left corner.
+
+    n[y, x] = sum_ij w_i w_j share[y - i, x - j], one axis after the other.
+
+    Args:
+        share: (H, W), zero where no patch begins.
+        window: w, along both axes.
+    """
+    for axis in range(2):
+        size = share.shape[axis]
+        result = share * window[0]
+        for i, weight in enumerate(window[1:], 1):
+            result.narrow(axis, i, size - i).add_(share.narrow(axis, 0, size - i), alpha=weight)
+        share = result
+    return share

@@ -11,6 +11,7 @@ from torch import Tensor
 from restoration.estimate.chroma import chroma_from_luma
 from restoration.estimate.collaborative import (
     collaborative_filter,
+    group_variances,
     match_patches,
     reference_positions,
 )
@@ -118,13 +119,14 @@ def collaborative_restoration(
     )
     pad = (0, right, 0, bottom)
     groups = match_patches(F.pad(planes, pad, mode="replicate")[0, 0], stride, radius, count)
+    errors = [group_variances(groups, by_phase, W + right) for by_phase in variances]
     first, last = strengths
     pilot = None
     for i in range(passes):
         strength = first * (last / first) ** (i / max(passes - 1, 1))
         padded = F.pad(planes, pad, mode="replicate")[0]
         pilot = collaborative_filter(
-            padded, groups, variances, strength, pilot if i >= thresholded(passes) else None
+            padded, groups, errors, strength, pilot if i >= thresholded(passes) else None
         )
         planes = pilot[None, :, :H, :W].clone()
         if planes.shape[1] == 3:

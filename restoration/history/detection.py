@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -10,16 +9,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
-from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
-from restoration.history.lattice import (
-    LARGEST_STEP,
-    Evidence,
-    cell_evidence,
-    histograms,
-    lattice_evidence,
+from restoration.history.lattice import Evidence, cell_evidence, histograms, lattice_evidence
+from restoration.history.tables import (
+    CHOICE,
+    LEAST_EVIDENCE,
+    LEAST_SHARE,
+    best_quality,
+    standard_table,
+    table_of,
 )
 from restoration.jpeg import Quantised, to_tensor
 from restoration.jpeg.colour import rgb_to_ycbcr
@@ -40,10 +39,6 @@ DEVIATIONS = (1.0, 1.5)  # factors that are tried: textures have larger errors t
 FEWEST = 64  # blocks without clipped samples; of fewer, clipped ones are taken as well
 FLAT = 1.5  # levels between the lightest and the darkest sample of a block
 
-# Chance gives pictures that were compressed once much of one or of the other, never of both.
-LEAST_EVIDENCE = 120.0  # log-likelihood ratio, natural
-LEAST_SHARE = 0.45  # of the evidence that is expected where there is a lattice
-
 
 @dataclass(frozen=True)
 class Trace:
@@ -52,9 +47,10 @@ class Trace:
     Attributes:
         offset: (row, column) of the first corner of a block, 0 to 7 each.
         table: luma quantisation steps, (8, 8), by (vertical, horizontal) frequency.
-        quality: libjpeg's whose table it is, 1 to 100.
+        quality: libjpeg's whose table it is, or the nearest one, 1 to 100.
         evidence: log-likelihood ratio against no earlier compression.
         share: of the evidence that is expected where there is one, about 0 to 1.
+        standard: whether the table is libjpeg's.
     """
 
     offset: tuple[int, int]
@@ -62,6 +58,7 @@ class Trace:
     quality: int
     evidence: float
     share: float
+    standard: bool = True
 
     @property
     def sure(self) -> bool:
@@ -84,19 +81,6 @@ class Luma(NamedTuple):
     clipped: Tensor
     own: tuple[Tensor, Tensor] | None
     error: Tensor
-
-
-@lru_cache(maxsize=2)
-def standard_tables(component: int = 0) -> Tensor:
-    """Return the luma (0) or chroma tables of libjpeg's qualities 1 to 100, (100, 64)."""
-    file = io.BytesIO()
-    Image.new("YCbCr", (8, 8)).save(file, format="JPEG", quality=50)
-    with Image.open(file) as image:
-        assert isinstance(image, JpegImageFile)
-        base = torch.tensor(image.quantization[min(component, 1)])
-    quality = torch.arange(1, 101)
-    scale = torch.where(quality < 50, 5000 // quality, 200 - 2 * quality)
-    return ((scale[:, None] * base + 50) // 100).clamp(1, LARGEST_STEP)
 
 
 def luma_of(pixels: NDArray[np.uint8], own: Quantised | None, noise: float = 0.0) -> Luma:
@@ -132,7 +116,11 @@ def earlier_compression(luma: Luma) -> Trace:
     scores = torch.zeros(BLOCK, BLOCK)
     for offset in offsets:
         if luma.own is None or offset != (0, 0):
-            scores[offset] = best_quality(evidence_at(luma, offset, SCANNED, low), low)[1]
+            evidence = evidence_at(luma, offset, SCANNED, low)
+            scores[offset] = best_quality(evidence, low)[1]
+            if luma.own is None or 0 not in offset:
+                steps = (evidence.found.amax(1) - CHOICE).clamp(min=0).sum()
+                scores[offset] = max(scores[offset], steps)
     first = scores.flatten().topk(REFINED).indices.tolist()
     if luma.own is not None:
         first.append(0)
@@ -141,14 +129,17 @@ def earlier_compression(luma: Luma) -> Trace:
     every = torch.arange(BLOCK**2)
     traces = []
     for offset in (offsets[i] for i in first):
-        quality, found, expected = max(
-            (best_quality(evidence_at(luma, offset, MOST, every, d), every) for d in DEVIATIONS),
-            key=lambda best: best[1],
-        )
+        every_way = [evidence_at(luma, offset, MOST, every, d) for d in DEVIATIONS]
+        if luma.own is not None and 0 in offset:  # the file's own steps show along an axis
+            found = max(map(standard_table, every_way), key=lambda best: best.evidence)
+        else:
+            found = max(map(table_of, every_way), key=lambda best: best.evidence)
+        sum_of = found.evidence
         if luma.own is not None and scores[offset] > 0 and scores[offset] != mirrored[offset]:
-            found *= max(0.0, 1 - 2 * float(mirrored[offset] / scores[offset]))
-        table = standard_tables()[quality - 1].view(BLOCK, BLOCK).float()
-        traces.append(Trace(offset, table, quality, found, found / max(expected, 1.0)))
+            sum_of *= max(0.0, 1 - 2 * float(mirrored[offset] / scores[offset]))
+        table = found.table.view(BLOCK, BLOCK)
+        share = sum_of / max(found.expected, 1.0)
+        traces.append(Trace(offset, table, found.quality, sum_of, share, found.standard))
     return max(traces, key=lambda trace: (trace.sure, trace.evidence))
 
 
@@ -226,14 +217,3 @@ def telling(blocks: Tensor, clipped: Tensor) -> Tensor:
     lively = high - low > FLAT
     free = lively & ~clipped.any(1)
     return free if free.sum() >= FEWEST else lively
-
-
-def best_quality(evidence: Evidence, frequencies: Tensor) -> tuple[int, float, float]:
-    """Find the libjpeg quality of most evidence; return it, the evidence and its expectation."""
-    rows = torch.arange(len(frequencies))
-    steps = standard_tables()[:, frequencies] - 1
-    best = int(evidence.likelihood[rows, steps].sum(1).argmax())
-    found, expected = (
-        float(x[rows, steps[best]].sum()) for x in (evidence.found, evidence.expected)
-    )
-    return best + 1, found, expected

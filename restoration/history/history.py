@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from restoration.history.detection import Trace, earlier_compression, luma_of, standard_tables
+from restoration.history.detection import Trace, earlier_compression, luma_of
 from restoration.history.recovery import components_of, earlier_file
 from restoration.history.resized import resized_compression
 from restoration.history.sampling import sampling_of
@@ -55,9 +55,14 @@ class History:
 
     def __str__(self) -> str:
         y, x = self.trace.offset
-        text = f"quality {self.trace.quality} at offset ({y}, {x})"
-        if self.scaling is not None:
-            text = f"quality {self.trace.quality}, {self.scaling}"
+        quality = f"quality {self.trace.quality}"
+        if not self.trace.standard:
+            quality = f"tables like quality {self.trace.quality}"
+        text = (
+            f"{quality} at offset ({y}, {x})"
+            if self.scaling is None
+            else f"{quality}, {self.scaling}"
+        )
         return text if self.later is None else f"{text} under {self.later}"
 
 
@@ -101,8 +106,7 @@ def last_but_own(pixels: NDArray[np.uint8], own: Quantised | None) -> History | 
         if resized is None or not resized.sure:
             return None
         trace, scaling, noise = *resized, 0.0
-    chroma = standard_tables(1)[trace.quality - 1].view(BLOCK, BLOCK).float()
-    grid = sampling_of(trace, parts, chroma, scaling)
+    grid, chroma = sampling_of(trace, parts, (pixels.shape[0], pixels.shape[1]), scaling)
     tables = [trace.table, chroma, chroma][: len(parts)]
     recovered = earlier_file(pixels, own, grid, tables, noise)
     return History(trace, recovered.file, grid.before, recovered.doubt, scaling=scaling)

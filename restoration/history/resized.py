@@ -10,13 +10,12 @@ from restoration.history.detection import (
     MOST,
     Luma,
     Trace,
-    best_quality,
     evidence_at,
-    standard_tables,
 )
 from restoration.history.recovery import Evident, measured_error
 from restoration.history.resampling import Grid
 from restoration.history.scaling import FILTERS, LEAST_SCORE, Scaling, earlier_sizes
+from restoration.history.tables import standard_table, standard_tables
 from restoration.jpeg.operator import BLOCK, block_dct
 
 FIRST_GUESS = 20  # quality whose steps serve to measure errors at first
@@ -75,17 +74,13 @@ def through(luma: Evident, scaling: Scaling) -> Resized:
     every = torch.arange(BLOCK**2)
     quality = FIRST_GUESS
     for _ in range(GUESSES):
-        table = table_of(quality)
+        table = standard_tables()[quality - 1].view(BLOCK, BLOCK).float()
         error = measured_error(luma, way, (coefficients / table).round() * table)
         seen = Luma(shown, shown.abs() > LIMIT, None, error)
-        quality, evidence, expected = max(
-            (best_quality(evidence_at(seen, (0, 0), MOST, every, d), every) for d in DEVIATIONS),
-            key=lambda best: best[1],
+        found = max(
+            (standard_table(evidence_at(seen, (0, 0), MOST, every, d)) for d in DEVIATIONS),
+            key=lambda best: best.evidence,
         )
-    share = evidence / max(expected, 1.0)
-    return Resized(Trace((0, 0), table_of(quality), quality, evidence, share), scaling)
-
-
-def table_of(quality: int) -> torch.Tensor:
-    """Return libjpeg's luma table, (8, 8)."""
-    return standard_tables()[quality - 1].view(BLOCK, BLOCK).float()
+        quality = found.quality
+    trace = Trace((0, 0), found.table.view(BLOCK, BLOCK), quality, found.evidence, found.share)
+    return Resized(trace, scaling)

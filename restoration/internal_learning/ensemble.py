@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,10 +84,11 @@ def optimise(
             use.
     """
     outputs: dict[int, NDArray[np.float32]] = {}
-    for index, output in pool.run(members, report):
-        if output is None:
-            raise RestorationError("a process that optimised a network failed or was killed")
-        if isinstance(output, RestorationError):
-            raise output
-        outputs[index] = output
+    with closing(pool.run(members, report)) as ended:
+        for index, output in ended:
+            if output is None:
+                raise RestorationError("a process that optimised a network failed or was killed")
+            if isinstance(output, RestorationError):
+                raise output
+            outputs[index] = output
     return [outputs[i] for i in range(len(members))]

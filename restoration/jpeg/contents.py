@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from restoration.errors import RestorationError
 from restoration.jpeg.damage import UNREFINED, damage_of, read_coefficients
 from restoration.jpeg.frame import NOT_SENT, missing_bits
 from restoration.jpeg.image import Quantised
+from restoration.support.files import File
 
 CODING_UNIT = 4  # blocks, which libjpeg makes up where there are no data at all
 
@@ -44,7 +44,7 @@ class Contents(NamedTuple):
     damage: str | None
 
 
-def read_contents(data: bytes, image: Image.Image, name: str | Path) -> Contents:
+def read_contents(data: bytes, image: Image.Image, name: File) -> Contents:
     """Read what is behind an image that Pillow has decoded without complaint.
 
     Raises:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import zip_longest
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from restoration.errors import RestorationError
+from restoration.support.files import File
 
 START = b"\xff\xd8"
 END = b"\xff\xd9"
@@ -87,7 +87,7 @@ def bare(data: bytes) -> bytes:
     return b"".join([*parts, END])
 
 
-def check_frame(data: bytes, name: str | Path) -> None:
+def check_frame(data: bytes, name: File) -> None:
     """Refuse JPEGs whose coefficients cannot be read, and those that are far too short.
 
     Raises:

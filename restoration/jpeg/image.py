@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,19 +12,21 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from restoration.formats.metadata import NONE, SIDEWAYS, Metadata
+from restoration.formats.png import to_image
 from restoration.jpeg.operator import BLOCK, JPEGOperator
 
-# The operations that turn stored pixels upright, by EXIF orientation (EXIF 2.32, section 4.6.4 A).
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+# What turns stored pixels upright, by EXIF orientation (EXIF 2.32, section 4.6.4 A), and back.
+UPRIGHT: dict[int, Callable[[NDArray], NDArray]] = {
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
+    8: np.rot90,
 }
-STORED = UPRIGHT | {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+STORED = UPRIGHT | {6: UPRIGHT[8], 8: UPRIGHT[6]}
 
 
 @dataclass(frozen=True)
@@ -98,32 +100,36 @@ class Stored:
 
     Attributes:
         pixels: uint8, (H, W, 3) RGB or (H, W, 1) grey.
-        icc: the ICC profile, or None.
-        exif: the EXIF block without its orientation, or None where there is none that can be read.
+        metadata: what the file holds beside them.
         orientation: how the stored image is to be turned, 1 (upright) to 8 (EXIF).
     """
 
     pixels: NDArray[np.uint8]
-    icc: bytes | None
-    exif: bytes | None
+    metadata: Metadata
     orientation: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, upright."""
+        H, W, _ = self.pixels.shape
+        return (H, W) if self.orientation in SIDEWAYS else (W, H)
+
+    def turned(self, pixels: NDArray) -> NDArray:
+        """Turn pixels of any depth in this file's stored orientation (H, W, C) upright."""
+        return UPRIGHT.get(self.orientation, np.asarray)(pixels)
 
     def upright(self, pixels: NDArray[np.uint8]) -> Image.Image:
         """Turn an image in this file's stored orientation (H, W, C) upright.
 
-        The result's ``info`` holds the profile and EXIF, for whoever saves it.
+        The result's ``info`` holds what the file holds beside its pixels, for whoever saves it.
         """
-        image = to_image(pixels)
-        turn = UPRIGHT.get(self.orientation)
-        if turn is not None:
-            image = image.transpose(turn)
-        image.info |= {k: v for k, v in (("icc_profile", self.icc), ("exif", self.exif)) if v}
+        image = to_image(self.turned(pixels))
+        image.info |= self.metadata.info
         return image
 
     def stored(self, upright: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Turn an upright image (H, W, C) into this file's stored orientation."""
-        turn = STORED.get(self.orientation)
-        return upright if turn is None else pixels_of(to_image(upright).transpose(turn))
+        return np.ascontiguousarray(STORED.get(self.orientation, np.asarray)(upright))
 
 
 @dataclass(frozen=True)
@@ -133,16 +139,14 @@ class CompressedImage(Stored):
     Attributes:
         pixels: as Pillow decodes them, uint8, (H, W, 3) RGB or (H, W, 1) grey.
         quantised: what the file knows of the original.
-        icc: the ICC profile, or None.
-        exif: the EXIF block without its orientation, or None where there is none that can be read.
+        metadata: what the file holds beside the picture.
         orientation: how the stored image is to be turned, 1 (upright) to 8 (EXIF).
         damage: what is missing of the picture, in a few words; None where it is whole.
     """
 
     pixels: NDArray[np.uint8]
     quantised: Quantised
-    icc: bytes | None = None
-    exif: bytes | None = None
+    metadata: Metadata = NONE
     orientation: int = 1
     damage: str | None = None
 
@@ -157,27 +161,13 @@ def to_8bit(image: Tensor) -> Tensor:
     return image.clamp(0, 1).mul(255).round_().div_(255)
 
 
-def to_pixels(image: Tensor) -> NDArray[np.uint8]:
-    """(1, C, H, W) in [0, 1] -> (H, W, C) uint8, rounded."""
-    levels = image.clamp(0, 1).mul_(255).round_().byte()
-    return np.asarray(levels[0].permute(1, 2, 0).cpu())
+def to_pixels(image: Tensor, dtype: type = np.uint8) -> NDArray:
+    """(1, C, H, W) in [0, 1] -> (H, W, C) of an unsigned integer type, rounded."""
+    levels = image.clamp(0, 1).mul_(np.iinfo(dtype).max).round_()
+    return levels[0].permute(1, 2, 0).cpu().numpy().astype(dtype)
 
 
 def pixels_of(image: Image.Image) -> NDArray[np.uint8]:
-    """Pillow image of mode L or RGB -> (H, W, 1) or (H, W, 3)."""
+    """Invert ``to_image``."""
     pixels = np.array(image)
     return pixels if pixels.ndim == 3 else pixels[..., None]
-
-
-def to_image(pixels: NDArray[np.uint8]) -> Image.Image:
-    """Invert ``pixels_of``."""
-    return Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
-
-
-def to_png(image: Image.Image) -> bytes:
-    """Encode an image with the profile and EXIF that its ``info`` holds."""
-    file = io.BytesIO()
-    image.save(
-        file, format="PNG", icc_profile=image.info.get("icc_profile"), exif=image.info.get("exif")
-    )
-    return file.getvalue()

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from restoration.errors import RestorationError
+from restoration.formats.metadata import NONE, Metadata, read_metadata
+from restoration.formats.opening import MOST_PIXELS, is_image, open_image, read_bytes
 from restoration.jpeg.image import CompressedImage, Stored, pixels_of
-from restoration.jpeg.opening import MOST_PIXELS, is_image, open_image, read_bytes
-from restoration.jpeg.reading import PNG_DEPTH, read_any_jpeg, read_exif
+from restoration.jpeg.reading import PNG_DEPTH, read_any_jpeg
 from restoration.jpeg.separations import Separations
+from restoration.support.files import File
 
 JPEG = ("JPEG", "MPO")  # MPO: a JPEG with further pictures behind it
 GREY = ("L", "LA", "1")
@@ -27,27 +28,25 @@ class Picture(Stored):
     Attributes:
         pixels: uint8, (H, W, 3) RGB or (H, W, 1) grey.
         alpha: opacity, uint8, (H, W), or None where all is opaque.
-        icc: the ICC profile, or None.
-        exif: the EXIF block without its orientation, or None.
+        metadata: what the file holds beside the picture.
         orientation: 1 to 8 (EXIF).
     """
 
     pixels: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None = None
-    icc: bytes | None = None
-    exif: bytes | None = None
+    metadata: Metadata = NONE
     orientation: int = 1
 
-    def upright(self, pixels: NDArray[np.uint8]) -> Image.Image:
-        """Turn an image in this file's stored orientation upright, with this one's opacity."""
-        image = super().upright(pixels)
+    def turned(self, pixels: NDArray) -> NDArray:
+        """Turn pixels in this file's stored orientation upright, with this one's opacity."""
         if self.alpha is not None:
-            image.putalpha(super().upright(self.alpha[..., None]))
-        return image
+            depth = np.iinfo(pixels.dtype).max // 255
+            pixels = np.dstack([pixels, self.alpha.astype(pixels.dtype) * depth])
+        return super().turned(pixels)
 
 
 def read_picture(
-    path: str | Path, most: int = MOST_PIXELS, strict: bool = False
+    path: File, most: int = MOST_PIXELS, strict: bool = False
 ) -> CompressedImage | Separations | Picture:
     """Read a JPEG, or any other picture that Pillow reads; see ``read_any_jpeg``.
 
@@ -69,12 +68,11 @@ def read_picture(
     colour = "L" if image.mode in GREY else "RGB"
     rgba = image.convert("RGBA")
     alpha = np.array(rgba.getchannel("A"))
-    exif, orientation = read_exif(image.info.get("exif"))
+    metadata, orientation = read_metadata(image, data)
     return Picture(
         pixels_of(rgba.convert(colour)),
         alpha=None if alpha.min() == 255 else alpha,
-        icc=image.info.get("icc_profile"),
-        exif=exif,
+        metadata=metadata,
         orientation=orientation,
     )
 

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import io
-import struct
-import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from restoration.errors import RestorationError
+from restoration.formats.metadata import read_metadata
+from restoration.formats.opening import (
+    JPEG_START,
+    JUNK,
+    MOST_PIXELS,
+    is_image,
+    open_image,
+    read_bytes,
+)
 from restoration.jpeg.contents import read_contents
 from restoration.jpeg.frame import START, check_frame, closed
-from restoration.jpeg.image import UPRIGHT, CompressedImage, Stored, pixels_of, to_image
-from restoration.jpeg.opening import MOST_PIXELS, is_image, open_image, read_bytes
+from restoration.jpeg.image import CompressedImage, Stored, pixels_of, to_image
 from restoration.jpeg.separations import PARTS, Separations, separated
+from restoration.support.files import File
 
 LOSSLESS = ("PNG", "TIFF", "BMP", "PPM", "GIF", "TGA")
-JUNK = 2**16  # bytes in front of a JPEG at most
 PNG_DEPTH = 24  # byte of a PNG that tells its bits per channel
-ORIENTATION = 0x0112  # EXIF tag
-# What Pillow raises for them, when it reads or writes them
-DAMAGED_EXIF = (
-    *(SyntaxError, struct.error, ValueError, KeyError, TypeError, AttributeError),
-    *(OverflowError, OSError),
-)
 
 
-def read_jpeg(path: str | Path, most: int = MOST_PIXELS, strict: bool = False) -> CompressedImage:
+def read_jpeg(path: File, most: int = MOST_PIXELS, strict: bool = False) -> CompressedImage:
     """Read a JPEG file of YCbCr or grey, as far as it is whole; see ``read_any_jpeg``.
 
     Raises:
@@ -45,7 +44,7 @@ def read_jpeg(path: str | Path, most: int = MOST_PIXELS, strict: bool = False) -
 
 
 def read_any_jpeg(
-    path: str | Path, most: int = MOST_PIXELS, strict: bool = False
+    path: File, most: int = MOST_PIXELS, strict: bool = False
 ) -> CompressedImage | Separations:
     """Read a JPEG file, as far as it is whole.
 
@@ -59,7 +58,7 @@ def read_any_jpeg(
             smaller than 16 x 16, larger than ``most``, or of colours that are unknown.
     """
     data = read_bytes(path)
-    start = data.find(START + b"\xff", 0, JUNK)
+    start = data.find(JPEG_START, 0, JUNK)
     if start > 0 and not is_image(data):
         data = data[start:]  # programs and mailboxes leave a few bytes in front
     if data.startswith(START):
@@ -77,7 +76,7 @@ def read_any_jpeg(
     return jpeg
 
 
-def read_lossless(path: str | Path) -> NDArray[np.uint8]:
+def read_lossless(path: File) -> NDArray[np.uint8]:
     """Read an 8-bit lossless image, upright, (H, W, C).
 
     Raises:
@@ -121,7 +120,7 @@ def compress(pixels: NDArray[np.uint8], quality: int) -> CompressedImage:
     return jpeg
 
 
-def read_truth(path: str | Path, jpeg: Stored) -> NDArray[np.uint8]:
+def read_truth(path: File, jpeg: Stored) -> NDArray[np.uint8]:
     """Read the original of a picture, (H, W, C), in the orientation in which that is stored.
 
     Raises:
@@ -142,36 +141,19 @@ def shape_of(pixels: NDArray) -> str:
     return f"{W} x {H} pixels, { {1: 'grey', 3: 'RGB', 4: 'CMYK'}[C] }"
 
 
-def read_exif(block: bytes | None) -> tuple[bytes | None, int]:
-    """Split an EXIF block into the rest and the orientation; what is damaged counts as none."""
-    if not block:
-        return None, 1
-    exif, orientation = Image.Exif(), 1
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged metadata is no news
-            exif.load(block)
-            found = exif.pop(ORIENTATION, 1)
-            orientation = found if found in UPRIGHT else 1
-            return exif.tobytes(), orientation
-    except DAMAGED_EXIF:  # tags of a wrong type; the orientation may be known
-        return None, orientation
-
-
-def parse(data: bytes, image: Image.Image, name: str | Path) -> CompressedImage | Separations:
+def parse(data: bytes, image: Image.Image, name: File) -> CompressedImage | Separations:
     """Read what is behind an image that Pillow has decoded without complaint.
 
     Raises:
         RestorationError: it cannot be read, or its colours are unknown.
     """
     contents = read_contents(data, image, name)
-    exif, orientation = read_exif(image.info.get("exif"))
-    icc = image.info.get("icc_profile")
+    metadata, orientation = read_metadata(image, data)
     if contents.space in PARTS:
         jpeg = separated(contents, image, name)
-        return replace(jpeg, icc=icc, exif=exif, orientation=orientation)
+        return replace(jpeg.beside(metadata), orientation=orientation)
     if contents.space not in ("YCbCr", "GRAYSCALE") or image.mode not in ("L", "RGB"):
         raise RestorationError(f"{name} stores {contents.space}, which is not supported")
     return CompressedImage(
-        pixels_of(image), contents.quantised, icc, exif, orientation, contents.damage
+        pixels_of(image), contents.quantised, metadata, orientation, contents.damage
     )

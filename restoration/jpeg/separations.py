@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,8 +12,10 @@ from PIL import Image, ImageCms
 from torch import Tensor
 
 from restoration.errors import RestorationError
+from restoration.formats.metadata import NONE, Metadata
 from restoration.jpeg.contents import Contents
 from restoration.jpeg.image import CompressedImage, Quantised, Stored, to_image, to_pixels
+from restoration.support.files import File
 
 # Which components make a picture of their own, by libjpeg's name of the colours. A YCbCr triple
 # beside black stands for the three coloured inks.
@@ -33,8 +34,8 @@ class Separations(Stored):
         pixels: uint8, (H, W, 3) RGB or (H, W, 4) CMYK, 255 for all of an ink.
         parts: the pictures that its components are, grey or, of YCCK, one of three channels.
         space: libjpeg's name of its colours.
-        icc: the ICC profile, or None.
-        exif: the EXIF block without its orientation, or None.
+        metadata: what the file holds beside the picture, for its colours in RGB.
+        inks: the profile of its inks, or None.
         orientation: 1 to 8 (EXIF).
         damage: what is missing of the picture, in a few words; None where it is whole.
     """
@@ -42,8 +43,8 @@ class Separations(Stored):
     pixels: NDArray[np.uint8]
     parts: tuple[CompressedImage, ...]
     space: str
-    icc: bytes | None = None
-    exif: bytes | None = None
+    metadata: Metadata = NONE
+    inks: bytes | None = None
     orientation: int = 1
     damage: str | None = None
 
@@ -55,19 +56,28 @@ class Separations(Stored):
         inverted = (1 - x if self.space != "RGB" and x.shape[1] == 1 else x for x in parts)
         return torch.cat(list(inverted), 1)
 
-    def upright(self, pixels: NDArray[np.uint8]) -> Image.Image:
-        """Turn an image in this file's stored orientation upright; inks become RGB."""
+    def beside(self, metadata: Metadata) -> Separations:
+        """Take in what the file holds beside the picture, but for RGB the profile of RGB."""
+        if self.space == "RGB":
+            return replace(self, metadata=metadata)
+        inks = metadata.icc_profile
+        _, rgb = to_rgb(Image.new("CMYK", (1, 1)), inks)
+        return replace(self, metadata=replace(metadata, icc_profile=rgb), inks=inks)
+
+    def turned(self, pixels: NDArray) -> NDArray:
+        """Turn pixels in this file's stored orientation upright; inks become RGB, with 8 bits."""
         if pixels.shape[2] < 4:
-            return super().upright(pixels)
-        image, icc = to_rgb(to_image(pixels), self.icc)
-        return replace(self, icc=icc).upright(np.asarray(image))
+            return super().turned(pixels)
+        step = np.iinfo(pixels.dtype).max // 255
+        image, _ = to_rgb(to_image(np.round(pixels / step).astype(np.uint8)), self.inks)
+        return super().turned(np.asarray(image).astype(pixels.dtype) * step)
 
     @property
     def told(self) -> str:
         """Say in a few words what became of the colours."""
         if self.space == "RGB":
             return "RGB, restored by channels"
-        way = "its own profile" if self.icc else "a rule of thumb, since it has no profile"
+        way = "its own profile" if self.inks else "a rule of thumb, since it has no profile"
         return f"{self.space}, restored by inks and converted to RGB by {way}"
 
 
@@ -93,7 +103,7 @@ def to_rgb(inks: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | N
     return converted, srgb.tobytes()
 
 
-def separated(contents: Contents, image: Image.Image, name: str | Path) -> Separations:
+def separated(contents: Contents, image: Image.Image, name: File) -> Separations:
     """Take the components of a file apart.
 
     Args:

@@ -13,6 +13,8 @@ SIDE = 192  # pixels cut from the centre of each panel
 SCALE = 2  # every pixel is drawn this many times as large
 GAP = 8
 CAPTION = 28
+FONT = 18  # pixels, for captions
+LETTERS = 9  # of a caption are about as wide as the font times this
 
 
 def comparison(panels: Sequence[tuple[str, NDArray[np.uint8]]]) -> bytes:
@@ -31,7 +33,7 @@ def comparison(panels: Sequence[tuple[str, NDArray[np.uint8]]]) -> bytes:
     size = (len(panels) * (across + GAP) - GAP, CAPTION + down)
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(18)
+    font = ImageFont.load_default(min(FONT, across // LETTERS))
     for i, (caption, pixels) in enumerate(panels):
         cut = pixels[top : top + height, left : left + width]
         image = Image.fromarray(cut.squeeze(-1) if cut.shape[-1] == 1 else cut).convert("RGB")

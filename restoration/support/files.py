@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +16,25 @@ UMASK = os.umask(0)  # which can only be asked for by setting it
 os.umask(UMASK)
 LONGEST_NAME = 160  # bytes, of 255, which leaves room for what is put behind
 PACKAGE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file that is in memory.
+
+    Attributes:
+        data: all its bytes.
+        name: what errors call it.
+    """
+
+    data: bytes
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+File = str | Path | Content  # by its path, or in memory
 
 
 @contextmanager

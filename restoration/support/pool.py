@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -36,15 +36,11 @@ class Pool(AbstractContextManager["Pool"]):
         self.threads: list[threading.Thread] = []
         self.stopped = False
 
-    def __enter__(self) -> Pool:
-        """Start the processes; they import what they need while this one goes on."""
-        try:
-            for number in range(len(self.environments)):
+    def begin(self) -> None:
+        """Start the processes that there are not; they import while this one goes on."""
+        for number in range(len(self.environments)):
+            if number not in self.peers:
                 self.start(number)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
 
     def start(self, number: int) -> None:
         """Start one process."""
@@ -52,6 +48,10 @@ class Pool(AbstractContextManager["Pool"]):
 
     def __exit__(self, *_: object) -> None:
         """End the tasks that there still are, then the processes."""
+        self.stop()
+
+    def stop(self) -> None:
+        """End tasks and processes; a further ``run`` starts new ones."""
         self.stopped = True
         if self.grace:
             for number, thread in enumerate(self.threads):
@@ -66,11 +66,14 @@ class Pool(AbstractContextManager["Pool"]):
             thread.join()  # it reads the end of the pipe; only then may the pipe be closed
         for peer in self.peers.values():
             peer.close()
+        self.peers.clear()
 
     def run(
         self, tasks: Sequence[Any], told: Callable[[Any], object] | None = None
-    ) -> Iterator[tuple[int, Any]]:
+    ) -> Generator[tuple[int, Any], None, None]:
         """Have tasks done, in this order as processes are free.
+
+        Closed before its end, it stops the tasks that are under way.
 
         Args:
             tasks: What the module's ``serve`` takes.
@@ -87,16 +90,21 @@ class Pool(AbstractContextManager["Pool"]):
             threading.Thread(target=self.work, args=(number, todo, said), daemon=True)
             for number in range(len(self.environments))
         ]
+        self.stopped = False
         for thread in self.threads:
             thread.start()
         left = len(tasks)
-        while left:
-            index, ended, value = said.get()
-            if ended:
-                left -= 1
-                yield index, value
-            elif told is not None:
-                told(value)
+        try:
+            while left:
+                index, ended, value = said.get()
+                if ended:
+                    left -= 1
+                    yield index, value
+                elif told is not None:
+                    told(value)
+        finally:
+            if left:
+                self.stop()
 
     def work(self, number: int, todo: queue.SimpleQueue, said: queue.SimpleQueue) -> None:
         """Hand tasks to one process until there are none; if it dies, another takes its place."""

@@ -11,6 +11,7 @@ from typing import NoReturn
 from restoration.errors import RestorationError
 from restoration.support.durations import seconds_of
 
+SMALLEST_TILE = 128  # pixels; smaller ones would be mostly surroundings
 # Of what jsonargparse says: the option, its types, the value that was given
 KEY = re.compile(r'(?:Parser key|Problem with given class_path|key) "([\w.]+)"')
 EXPECTED = re.compile(r"Expected an? <class '(\w+)'>")
@@ -35,6 +36,33 @@ def seed(text: str) -> int:
     """Read a seed; every generator takes those of 32 bits."""
     if not (text.isdecimal() and int(text) < 2**32):
         raise argparse.ArgumentTypeError(f"{text} is no seed: give 0 to {2**32 - 1}")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """Read a part of a whole."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} does not lie within 0 and 1")
+    return value
+
+
+def quality(text: str) -> int:
+    """Read a JPEG quality."""
+    if not (text.isdecimal() and 1 <= int(text) <= 100):
+        raise argparse.ArgumentTypeError(f"{text} is no JPEG quality: give 1 to 100")
+    return int(text)
+
+
+def tile(text: str) -> int:
+    """Read the side of tiles."""
+    if not (text.isdecimal() and (text == "0" or int(text) >= SMALLEST_TILE)):
+        raise argparse.ArgumentTypeError(
+            f"{text} is no side of tiles: give at least {SMALLEST_TILE} pixels, or 0 for none"
+        )
     return int(text)
 
 

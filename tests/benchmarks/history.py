@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from restoration.formats.opening import open_image
 from restoration.history import find_history
 from restoration.jpeg import (
     CompressedImage,
@@ -34,7 +35,6 @@ from restoration.jpeg import (
     to_pixels,
     to_tensor,
 )
-from restoration.jpeg.opening import open_image
 from restoration.jpeg.reading import parse
 from restoration.metrics import psnr
 from restoration.pipeline import restore_earlier, restore_jpeg

@@ -20,7 +20,7 @@ from restoration.support.files import find, write_atomically
 
 
 def trainer_at(step, **attributes):
-    return SimpleNamespace(global_step=step, is_global_zero=True, logger=None, **attributes)
+    return SimpleNamespace(global_step=step, is_global_zero=True, loggers=[], **attributes)
 
 
 def test_smoothing_is_the_moving_average_that_starts_at_the_first_output():

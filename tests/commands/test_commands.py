@@ -11,13 +11,14 @@ from PIL import Image
 
 from restoration.__main__ import main
 from restoration.cli import check_trainer, with_shipped_configs
+from restoration.commands.inputs import find_inputs, told_left_out
 from restoration.commands.report import parser
-from restoration.commands.restore_plan import Job, find_inputs, plan
+from restoration.commands.restore_plan import Job, format_of, is_file_name, plan
 from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.experiments.report.plots import drawn, mean_curve, pyplot
 from restoration.experiments.results import Configuration, Record
+from restoration.formats.png import to_png
 from restoration.independent import local_rank
-from restoration.jpeg import to_png
 from restoration.run_folder import run_version, same_run
 
 SETTINGS = {"seed_everything": 0, "model": {"a": 1}, "data": {}, "smoothing": {}, "rules": []}
@@ -85,12 +86,9 @@ def test_shipped_configurations_are_found_from_anywhere(tmp_path, monkeypatch):
 def test_outputs_of_equal_stems_keep_their_suffixes(tmp_path):
     for name in ("a.jpg", "a.jpeg", "b.JPG", "c.png"):
         (tmp_path / name).touch()
-    inputs = find_inputs([str(tmp_path), str(tmp_path / "b.JPG")])
-    assert [(p.name, named) for p, named in inputs] == [
-        ("a.jpeg", False),
-        ("a.jpg", False),
-        ("b.JPG", True),
-    ]
+    inputs, left = find_inputs([str(tmp_path), str(tmp_path / "b.JPG")])
+    assert [found.source.name for found in inputs] == ["a.jpeg", "a.jpg", "b.JPG"]
+    assert left == {str(tmp_path): {".png": 1}}
     out = tmp_path / "out"
     assert [job.target.relative_to(out).name for job in plan(inputs, out)] == [
         "a.jpeg.restored.png",
@@ -98,12 +96,60 @@ def test_outputs_of_equal_stems_keep_their_suffixes(tmp_path):
         "b.restored.png",
     ]
     one = plan(inputs[:1], tmp_path / "x.png")
-    assert one == [Job(inputs[0][0], tmp_path / "x.png", named=True)]
-    for output, said in (("x.png", "cannot hold 3 images"), ("x.tif", "results are PNG")):
-        with pytest.raises(UsageError, match=said):
-            plan(inputs, tmp_path / output)
+    assert one == [Job(inputs[0].source, tmp_path / "x.png")]
+    with pytest.raises(UsageError, match="cannot hold 3 images"):
+        plan(inputs, tmp_path / "x.png")
+    with pytest.raises(UsageError, match="such files are not written"):
+        is_file_name(tmp_path / "x.bmp")
     with pytest.raises(UsageError, match="no JPEG files"):
         find_inputs([str(tmp_path / "*.bmp")])
+
+
+def test_folders_in_folders_are_mirrored_and_what_is_left_out_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("in/b.jpg", "in/.c.jpg", "in/._b.jpg", "in/d.png", "in/e.mov", "in/f.mov"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    Path("in/b.restored.jpg").touch()  # a result of before
+    Path("in/one/two").mkdir(parents=True)
+    Path("in/one/two/b.jpg").touch()
+    Path("in/loop").symlink_to(".")
+    flat, left = find_inputs(["in"])
+    assert [found.source for found in flat] == [Path("in/b.jpg")]
+    assert told_left_out(left["in"]) == (
+        "2 .mov, 1 .png (no JPEGs); 2 folders (--recursive looks inside); "
+        "2 hidden files (their names begin with a dot)"
+    )
+    deep, left = find_inputs(["in"], recursive=True)
+    assert [job.target for job in plan(deep, Path("out"))] == [
+        Path("out/b.restored.png"),
+        Path("out/one/two/b.restored.png"),
+    ]
+    assert "1 link (they may lead back)" in told_left_out(left["in"])
+    assert plan(deep, None)[1].target == Path("in/one/two/b.restored.png")
+    with pytest.raises(UsageError, match=r"in in/one; there are 1 folder \(--recursive"):
+        find_inputs(["in/one"])
+
+
+@pytest.mark.parametrize(
+    ("output", "name", "expected"),
+    [
+        (None, None, "png"),
+        ("a.PNG", None, "png"),
+        ("a.png", "png16", "png16"),
+        ("a.tif", None, "tiff"),
+        ("a.webp", None, "webp"),
+        ("a.jpg", None, "jpeg"),
+        ("folder", "webp", "webp"),
+    ],
+)
+def test_formats_are_chosen_by_ending_or_option(output, name, expected):
+    assert format_of(None if output is None else Path(output), name).name == expected
+
+
+def test_an_ending_and_an_option_that_contradict_are_refused():
+    with pytest.raises(UsageError, match=r"end it in \.tif"):
+        format_of(Path("a.png"), "tiff")
 
 
 def test_png_keeps_pixels_profile_and_exif():

@@ -12,6 +12,7 @@ from restoration import presets
 from restoration.__main__ import main
 from restoration.jpeg import to_tensor
 from restoration.metrics import psnr
+from restoration.support import pool
 
 FAST = ["restore", "--preset", "fast"]
 
@@ -118,16 +119,24 @@ def test_what_cannot_be_looked_into_is_one_line(capsys, monkeypatch):
     [
         (["missing.jpg"], 1, "cannot read missing.jpg"),
         (["photo.png"], 1, "photo.png shows no trace of JPEG compression; give --quality N"),
-        (["photo.jpg", "-o", "x.jpg"], 2, "end the name in .png"),
+        (["photo.jpg", "-o", "x.bmp"], 2, "end the name in one of .png, .tif, .webp"),
         (["*.jpgg"], 2, "no JPEG files"),
         (["photo.jpg", "photo.jpg", "photo.png", "--truth", "photo.png"], 2, "one input, not"),
         (["photo.jpg", "-o", "no/folder.png"], 1, "no is not a folder"),
         (["photo.jpg", "--compare", "photo.png"], 1, "photo.png exists"),
-        (["photo.jpg", "--tile", "64"], 1, "at least 128 pixels"),
+        (["photo.jpg", "--tile", "64"], 2, "at least 128 pixels"),
+        (["photo.jpg", "--quality", "0"], 2, "give 1 to 100"),
+        (["photo.jpg", "--strength", "2"], 2, "within 0 and 1"),
+        (["photo.jpg", "--truth", "no.png"], 1, "cannot read no.png"),
+        (["photo.jpg", "--network", "no.ckpt"], 1, "cannot read no.ckpt"),
     ],
 )
 def test_wrong_usage_is_one_line(arguments, code, message, capsys):
-    assert main([*FAST, *arguments]) == code
+    try:
+        result = main([*FAST, *arguments])
+    except SystemExit as stop:  # of the parser of options
+        result = stop.code
+    assert result == code
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
@@ -135,8 +144,11 @@ def test_wrong_usage_is_one_line(arguments, code, message, capsys):
 
 def test_an_existing_output_is_replaced_only_when_told(capsys):
     Path("photo.restored.png").write_bytes(b"mine")
-    assert main([*FAST, "photo.jpg"]) == 1
-    assert "--overwrite" in capsys.readouterr().err
+    for named in ("photo.jpg", "."):  # all the same
+        assert main([*FAST, named]) == 0
+        told = capsys.readouterr()
+        assert "photo.jpg: skipped, photo.restored.png exists" in told.err
+        assert "0 restored, 1 skipped; --overwrite replaces" in told.out
     assert Path("photo.restored.png").read_bytes() == b"mine"
     assert main([*FAST, "photo.jpg", "--overwrite"]) == 0
     assert read("photo.restored.png").shape == (192, 192, 3)
@@ -165,6 +177,23 @@ def test_networks_join_the_estimate_the_same_way_twice(photo, monkeypatch):
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
     assert sum(done for done, _ in steps) == 3 * steps[0][1]
+
+
+@pytest.mark.parametrize("time", [[], ["--budget", "30s"]])
+def test_all_files_of_a_command_share_their_processes(photo, monkeypatch, time):
+    """Also in a time that is given, where the first estimate decides whether networks learn."""
+    few = presets.Preset(rounds=1, networks=2, steps=4)
+    monkeypatch.setitem(presets.PRESETS, "balanced", few)
+    monkeypatch.setattr("restoration.pipeline.recipe_within", lambda *_: few)
+    monkeypatch.setattr("restoration.internal_learning.ensemble.cores", lambda: 2)
+    started, start = [], pool.Pool.start
+    monkeypatch.setattr(pool.Pool, "start", lambda *a: (started.append(a), start(*a)))
+    for name in "ab":
+        Image.fromarray(photo[:80, :96]).save(f"{name}.jpg", quality=10)
+    assert main(["restore", "a.jpg", "b.jpg", "--device", "cpu", *time]) == 0
+    assert len(started) == 2
+    assert started[0][0].peers == {}  # they have ended
+    np.testing.assert_array_equal(read("a.restored.png"), read("b.restored.png"))
 
 
 def test_a_picture_that_was_a_jpeg_is_restored_as_that_jpeg(photo, capsys):

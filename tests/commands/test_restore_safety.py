@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restoration import public
+from restoration import restoring
 from restoration.__main__ import main
 from restoration.support.files import safe_name
 
@@ -86,7 +86,7 @@ def test_a_damaged_picture_is_restored_and_told_or_refused(capsys, photo):
 
 def test_one_file_does_not_end_the_others(capsys, monkeypatch):
     Path("b.jpg").write_bytes(Path("photo.jpg").read_bytes())
-    restored, calls = public.restore_jpeg, []
+    restored, calls = restoring.restore_jpeg, []
 
     def first_runs_out(*arguments):
         calls.append(1)
@@ -94,7 +94,7 @@ def test_one_file_does_not_end_the_others(capsys, monkeypatch):
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")
         return restored(*arguments)
 
-    monkeypatch.setattr(public, "restore_jpeg", first_runs_out)
+    monkeypatch.setattr(restoring, "restore_jpeg", first_runs_out)
     os.mkfifo("c.jpg")
     long = "x" * 300 + ".jpg"
     assert main([*FAST, "photo.jpg", "b.jpg", "c.jpg", long]) == 1

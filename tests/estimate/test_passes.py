@@ -7,8 +7,12 @@ import torch.nn.functional as F
 from scipy.fft import dctn, idctn
 
 from restoration.batch import Batch
-from restoration.estimate.chroma import box_mean, chroma_from_luma
-from restoration.estimate.collaborative import collaborative_filter, match_patches
+from restoration.estimate.chroma import box_mean, chroma_from_luma, window_sum
+from restoration.estimate.collaborative import (
+    collaborative_filter,
+    group_variances,
+    match_patches,
+)
 from restoration.estimate.passes import first_estimate
 from restoration.estimate.total_variation import total_variation, variation_gradient
 from restoration.jpeg import compress, to_tensor
@@ -107,9 +111,8 @@ def test_the_filter_is_the_written_out_one(piloted):
             for (y, x), patch in zip(corners, patches, strict=True):
                 total[y : y + 8, x : x + 8] += weight * window * patch
                 norm[y : y + 8, x : x + 8] += weight * window
-        result = collaborative_filter(
-            planes, groups, variances, strength, pilot if piloted else None
-        )
+        errors = [group_variances(groups, by_phase, 23) for by_phase in variances]
+        result = collaborative_filter(planes, groups, errors, strength, pilot if piloted else None)
         np.testing.assert_allclose(result[c].numpy(), total / norm, atol=1e-10)
 
 
@@ -145,7 +148,7 @@ def test_the_error_of_patches_is_that_of_simulated_blocks():
 def test_a_grey_plane_of_zeros_stays_one():
     planes = torch.zeros(1, 18, 23)
     groups = match_patches(planes[0], 5, 4, 4)
-    result = collaborative_filter(planes, groups, [torch.ones(8, 8, 8, 8)], 1.0, pilot=planes)
+    result = collaborative_filter(planes, groups, [torch.ones(len(groups), 64)], 1.0, pilot=planes)
     assert torch.equal(result, planes)
 
 
@@ -160,6 +163,14 @@ def test_box_mean_is_the_mean_of_repeated_edges():
     padded = np.pad(x[0, 0].numpy(), 2, mode="edge")
     expected = [[padded[i : i + 5, j : j + 5].mean() for j in range(11)] for i in range(9)]
     np.testing.assert_allclose(box_mean(x, 2)[0, 0], expected)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 9, 16, 17])
+def test_window_sums_are_those_of_every_window(size):
+    x = torch.rand(1, 2, 20, 23, dtype=torch.float64)
+    for axis in (2, 3):
+        expected = x.unfold(axis, size, 1).sum(-1)
+        torch.testing.assert_close(window_sum(x, size, axis), expected)
 
 
 def test_chroma_that_follows_luma_is_predicted_exactly_and_noise_is_not_followed():

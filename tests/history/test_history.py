@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from restoration.history import find_history
+from restoration.history.detection import earlier_compression, luma_of
 from restoration.jpeg import compress
+from restoration.jpeg.reading import parse
 
 
 def saved(pixels: np.ndarray, **options) -> np.ndarray:
@@ -44,6 +46,34 @@ def test_grid_quality_and_sampling_are_found(photo, first, second, crop, subsamp
     assert history.place == (dy % (8 * v), dx % (8 * h))
 
 
+@pytest.mark.parametrize("second", [None, 90])
+def test_tables_of_any_kind_are_found(photo, second):
+    """An editor's, say: all steps alike."""
+    steps = [30] * 64
+    once = saved(photo, qtables=[steps, [45] * 64])
+    pixels, own = np.ascontiguousarray(once[3:, 5:]), None
+    if second is not None:
+        jpeg = compress(pixels, second)
+        pixels, own = jpeg.pixels, jpeg.quantised
+    history = find_history(pixels, own)
+    assert history.trace.offset == (5, 3)
+    assert not history.trace.standard
+    wrong = (history.trace.table - 30).abs()
+    assert (wrong <= 2).float().mean() > (0.95 if second is None else 0.8)
+    assert str(history).startswith("tables like quality")
+
+
+def test_what_nothing_tells_stays(photo):
+    """Colours whose steps are unknown are not moved."""
+    once = saved(photo[:96, :96], qtables=[[30] * 64, [45] * 64])
+    history = find_history(np.ascontiguousarray(once[3:, 5:]))
+    assert not history.trace.standard
+    top, left = history.place
+    decoded = history.file.decode()[0, :, top : top + 93, left : left + 91]
+    error = decoded.permute(1, 2, 0).numpy() * 255 - once[3:, 5:]
+    assert np.abs(error).mean() < 1.5
+
+
 def test_two_compressions_show_in_pixels(photo):
     once = saved(photo, quality=10)
     twice = saved(np.ascontiguousarray(once[3:, 5:]), quality=90)
@@ -52,10 +82,15 @@ def test_two_compressions_show_in_pixels(photo):
     assert history.place == (4, 7)
 
 
-@pytest.mark.parametrize("quality", [5, 10, 30, 75])
-def test_the_files_own_grid_is_no_earlier_one(photo, quality):
-    jpeg = compress(photo, quality)
+@pytest.mark.parametrize("quality", [5, 10, 20, 30, 40, 60, 75])
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_the_files_own_grid_is_no_earlier_one(photo, quality, subsampling):
+    file = io.BytesIO()
+    Image.fromarray(photo).save(file, "JPEG", quality=quality, subsampling=subsampling)
+    jpeg = parse(file.getvalue(), Image.open(file), "image")
     assert find_history(jpeg.pixels, jpeg.quantised) is None
+    # along an axis that both share, a file's own steps look like tables of any kind
+    assert earlier_compression(luma_of(jpeg.pixels, jpeg.quantised)).standard
 
 
 def test_clean_pixels_have_no_history(photo):

@@ -121,6 +121,8 @@ def test_ctrl_c_leaves_finished_files_whole_and_no_process(photo, tmp_path):
     process.send_signal(signal.SIGINT)
     error = process.communicate(timeout=30)[1]
     assert process.returncode == 130
-    assert error.splitlines()[-1] == "restoration restore: stopped; 0 of 1 files are done"
+    assert error.splitlines()[-1] == (
+        "restoration restore: stopped; 0 of 1 restored, the same command goes on with the others"
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["photo.jpg"]
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)

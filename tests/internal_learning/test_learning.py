@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from PIL import Image
 
 from restoration.budget import steps_for
+from restoration.formats.opening import open_image
 from restoration.internal_learning.copies import NUMBER, copies_of, training_copies
 from restoration.internal_learning.learning import Patches, turned, turned_back
 from restoration.jpeg import Quantised, compress, to_8bit, to_tensor
-from restoration.jpeg.opening import open_image
 from restoration.jpeg.reading import parse
 from restoration.jpeg.recompression import compress_like
 from restoration.metrics import psnr

@@ -13,13 +13,13 @@ from PIL import Image, ImageCms, ImageOps
 from scipy.fft import idctn
 
 from restoration.errors import RestorationError
+from restoration.formats.png import to_png
 from restoration.jpeg import (
     CompressedImage,
     compress,
     estimated_quality,
     read_jpeg,
     read_lossless,
-    to_png,
 )
 from restoration.jpeg.frame import check_frame
 
@@ -151,7 +151,7 @@ def test_an_odd_exif_block_costs_no_more_than_itself(photo, tmp_path):
     with Image.open(file) as image, pytest.raises(AttributeError):
         image.getexif().tobytes()
     jpeg = read_jpeg(file)
-    assert (jpeg.orientation, jpeg.exif) == (6, None)
+    assert (jpeg.orientation, jpeg.metadata.exif) == (6, None)
 
 
 def test_coefficients_that_cannot_be_read_are_told(photo, tmp_path, monkeypatch):

@@ -95,3 +95,19 @@ def test_a_quality_is_for_rgb_and_grey(photo, tmp_path):
     file.write_bytes(jpeg_of(photo, "CMYK", 30))
     with pytest.raises(RestorationError, match="stores CMYK; --quality"):
         restoration.restore(file, preset="fast", quality=10)
+
+
+def test_inks_become_rgb_of_either_depth_and_keep_what_lies_beside_them(photo, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    file = tmp_path / "a.jpg"
+    file.write_bytes(jpeg_of(photo[:64, :96], "CMYK", 30, exif=exif, icc_profile=b"no profile"))
+    picture = read_picture(file)
+    with Image.open(file) as image:
+        expected = np.rot90(np.array(image.convert("RGB")), -1)
+    assert picture.size == (64, 96)
+    np.testing.assert_array_equal(picture.turned(picture.pixels), expected)
+    deep = picture.turned(picture.pixels.astype(np.uint16) * 257)
+    np.testing.assert_array_equal(deep, expected.astype(np.uint16) * 257)
+    assert b"maker" in picture.metadata.exif
+    assert picture.metadata.icc_profile is None  # that of the inks is none of RGB

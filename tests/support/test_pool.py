@@ -71,11 +71,24 @@ def test_a_process_that_dies_fails_its_task_alone_and_is_replaced():
 def test_without_grace_tasks_are_killed():
     began = time.monotonic()
     with pool(2) as processes:
-        next(processes.run([("square", 1), ("sleep", "file"), ("sleep", "other")]))
+        tasks = processes.run([("square", 1), ("sleep", "file"), ("sleep", "other")])
+        next(tasks)
         peers = list(processes.peers.values())
     assert time.monotonic() - began < 30
+    assert len(peers) == 2
     assert all(p.process.returncode is not None for p in peers)
     assert not any(Path(f).exists() and Path(f).read_text() for f in ("file", "other"))
+
+
+def test_tasks_that_nobody_waits_for_do_not_meet_those_of_the_next():
+    """The pool outlives the file whose task failed."""
+    with pool(2) as processes:
+        processes.begin()
+        tasks = processes.run([("square", 1), ("sleep", "file"), ("square", 5), ("square", 6)])
+        next(tasks)
+        tasks.close()
+        results = dict(processes.run([("square", i) for i in range(4)]))
+        assert [results[i][0] for i in range(4)] == [0, 1, 4, 9]
 
 
 def test_an_interrupted_task_may_end_what_it_does():
@@ -90,6 +103,7 @@ PARENT = """
     from restoration.support.pool import Pool
 
     with Pool("tasks", [{}] * 2) as processes:
+        processes.begin()
         print(*(p.process.pid for p in processes.peers.values()), flush=True)
         list(processes.run([("sleep", "file")]))
 """

@@ -176,11 +176,13 @@ def coverage(records: Sequence[Record]) -> str:
     """Tell on how many images, seeds and steps the tables rest, and whether these are too few."""
     images = sorted({r.image for r in records})
     steps = sorted({r.result["steps"] for r in records})
+    seeds = sorted({r.seed for r in records})
     sizes = sorted({"x".join(map(str, r.result["size"])) for r in records})
     rising = float(np.mean([is_rising(r) for r in records]))
     text = (
         f"{counted(len(records), 'run')} on {counted(len(images), 'image')} ({', '.join(images)}) "
-        f"of {', '.join(sizes)} pixels, {', '.join(map(str, steps))} steps each. {rising:.0%} of "
+        f"of {', '.join(sizes)} pixels, {counted(len(seeds), 'seed')}, "
+        f"{', '.join(map(str, steps))} steps each. {rising:.0%} of "
         "the runs were best in the last twentieth of their steps: those had not been optimised for "
         "longer than needed, as the protocol asks."
     )

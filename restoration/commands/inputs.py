@@ -1,0 +1,116 @@
+"""Pictures that were typed, or lie in folders that were."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from restoration.errors import UsageError
+
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
+MADE = ".restored"  # in front of the suffix of what is written
+STANDARD = Path("-")  # standard input or output, whatever files are called so
+# What is left out of folders, beside files that are named as no JPEGs, and why
+FOLDERS, LINKS, CLOSED, HIDDEN = "folders", "links", "closed folders", "hidden files"
+REASONS = {
+    FOLDERS: "--recursive looks inside",
+    LINKS: "they may lead back",
+    CLOSED: "not allowed to read",
+    HIDDEN: "their names begin with a dot",
+}
+
+
+class Input(NamedTuple):
+    """A picture to restore.
+
+    Attributes:
+        source: its path.
+        below: folder in which it lies, seen from the one that the user named.
+    """
+
+    source: Path
+    below: Path = Path()
+
+
+def find_inputs(
+    inputs: Sequence[str], recursive: bool = False
+) -> tuple[list[Input], dict[str, Counter[str]]]:
+    """Resolve files, folders and patterns.
+
+    Args:
+        inputs: what was typed.
+        recursive: look into the folders in folders, too.
+
+    Returns:
+        The files, and for each folder how many of its entries of which kind were left out.
+
+    Raises:
+        UsageError: a folder or pattern holds no JPEG, or cannot be looked into.
+    """
+    found: dict[str, Input] = {}  # by absolute path, so that no file is done twice
+    left: dict[str, Counter[str]] = {}
+    for text in inputs:
+        path = Path(text)
+        try:
+            if path != STANDARD and os.path.isdir(path):
+                left[text] = Counter()
+                files = list(pictures_in(path, Path(), recursive, left[text]))
+            elif not os.path.exists(path) and glob.has_magic(text):
+                some = sorted(map(Path, glob.glob(text, recursive=True)))
+                files = [Input(p) for p in some if p.is_file() and not is_made(p)]
+            else:
+                found[os.path.abspath(path)] = Input(path)
+                continue
+        except OSError as error:
+            raise UsageError(f"cannot look into {text}: {error.strerror}") from error
+        if not files:
+            rest = f"; there are {told_left_out(left[text])}" if left.get(text) else ""
+            raise UsageError(f"no JPEG files ({', '.join(SUFFIXES)}) in {text}{rest}")
+        for file in files:
+            found.setdefault(os.path.abspath(file.source), file)
+    return list(found.values()), {text: kinds for text, kinds in left.items() if kinds}
+
+
+def pictures_in(folder: Path, below: Path, recursive: bool, left: Counter[str]) -> Iterator[Input]:
+    """Yield the JPEGs in a folder, and count in ``left`` what else it holds."""
+    for path in sorted(folder.iterdir()):
+        suffix = path.suffix.lower()
+        if path.name.startswith("."):  # also what macOS leaves beside photo.jpg: ._photo.jpg
+            left[HIDDEN] += 1
+        elif path.is_dir():
+            if not recursive or path.is_symlink():  # which may lead back
+                left[LINKS if recursive else FOLDERS] += 1
+                continue
+            try:
+                yield from pictures_in(path, below / path.name, True, left)
+            except OSError:
+                left[CLOSED] += 1
+        elif suffix not in SUFFIXES:
+            if not is_made(path):
+                left[suffix or "without ending"] += 1
+        elif not is_made(path):
+            yield Input(path, below)
+
+
+def is_made(path: Path) -> bool:
+    """Whether a file is named as results are."""
+    return Path(path.stem).suffix == MADE
+
+
+def told_left_out(kinds: Counter[str]) -> str:
+    """Say in one line what was left out of a folder, and why."""
+    counted = kinds.most_common()
+    parts = [
+        (", ".join(f"{n} {kind}" for kind, n in counted if kind not in REASONS), "no JPEGs"),
+        *((count(kinds[kind], kind), why) for kind, why in REASONS.items() if kinds[kind]),
+    ]
+    return "; ".join(f"{what} ({why})" for what, why in parts if what)
+
+
+def count(number: int, things: str) -> str:
+    """Put a number in front of a plural in s."""
+    return f"{number} {things if number > 1 else things[:-1]}"

@@ -1,0 +1,1 @@
+"""Files of pictures, whatever their format: opening, what lies beside the pixels, writing."""

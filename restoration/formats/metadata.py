@@ -1,0 +1,181 @@
+"""What people keep in their files beside a picture: profile, EXIF, XMP, IPTC, density, comment."""
+
+from __future__ import annotations
+
+import re
+import struct
+import warnings
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from PIL import Image
+
+ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x0112, 0x011A, 0x011B, 0x0128
+INCH = 2  # resolution unit
+ORIENTATIONS = range(2, 9)  # that ask for a turn
+SIDEWAYS = range(5, 9)  # those that exchange rows and columns
+# What Pillow raises for damaged EXIF blocks, when it reads or writes them
+DAMAGED_EXIF = (
+    *(SyntaxError, struct.error, ValueError, KeyError, TypeError, AttributeError),
+    *(OverflowError, OSError, ZeroDivisionError),
+)
+IPTC_RESOURCE, IPTC_TAG = 0x0404, 33723  # in Photoshop's block of a JPEG, in a TIFF
+COMMENT = "Comment"  # keyword of a PNG's comment
+
+# What of an XMP packet is true of the file that it came in alone, as attributes or elements: the
+# turn that the result has taken, and pointers to data behind the picture.
+POINTERS = rb"(?:(?:GCamera|Camera):(?:MotionPhoto|MicroVideo)\w*|hdrgm:\w+|xmpNote:HasExtendedXMP)"
+UNTRUE = re.compile(
+    rb"\s+" + POINTERS + rb"""\s*=\s*(?:"[^"]*"|'[^']*')"""
+    rb"|<(" + POINTERS + rb"|Container:Directory)(?=[\s>/])[^>]*?(?:/>|(?<!/)>.*?</\1\s*>)",
+    re.DOTALL,
+)
+TURN = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|\s*>\s*))[2-8]""")
+
+# What lies in a file and in no result, by what gives it away
+VIDEO = (b"ftypmp4", b"ftypisom", b"ftypqt  ", b"ftypavc1", b"MotionPhoto_Data")
+GAIN_MAP = (b"hdrgm:Version", b"HDRGainMap", b"hdrgainmap", b"urn:iso:std:iso:ts:21496")
+ELSEWHERE = {
+    "video behind the picture": VIDEO,
+    "HDR gain map": GAIN_MAP,
+    "extended XMP": (b"http://ns.adobe.com/xmp/extension/\0",),
+    "Content Credentials": (b"jumdc2pa\0",),
+}
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file holds beside the pixels of its picture, upright; the names are Pillow's.
+
+    Attributes:
+        icc_profile: what the numbers of its colours mean.
+        exif: the block without its orientation; None where it cannot be read.
+        xmp: the packet, without what is true of that file alone.
+        iptc: the records of the IPTC (caption, keywords, author).
+        dpi: pixels per inch across and down.
+        comment: a text.
+        elsewhere: what else there is, in a few words each, for which no result has a place.
+    """
+
+    icc_profile: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    comment: str | None = None
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def info(self) -> dict[str | tuple[int, int], Any]:
+        """All that there is, as the ``info`` of a Pillow image."""
+        every = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in every.items() if value}
+
+    @classmethod
+    def of(cls, image: Image.Image) -> Metadata:
+        """Invert ``info``."""
+        return cls(**{f.name: image.info[f.name] for f in fields(cls) if f.name in image.info})
+
+    def stripped(self) -> Metadata:
+        """Keep the profile alone, without which the colours would be others."""
+        return Metadata(icc_profile=self.icc_profile)
+
+
+NONE = Metadata()
+
+
+def read_metadata(image: Image.Image, data: bytes) -> tuple[Metadata, int]:
+    """Read what lies beside the pixels of an image that Pillow has opened.
+
+    Args:
+        image: opened from ``data``.
+        data: the file.
+
+    Returns:
+        What is there, and how the image is to be turned: 1 (upright) to 8 (EXIF).
+    """
+    info = image.info
+    exif, orientation, told = read_exif(info.get("exif"))
+    xmp = info.get("xmp")
+    dpi = info.get("dpi")
+    if image.format in ("JPEG", "MPO") and info.get("jfif_unit") not in (1, 2) and not told:
+        dpi = None  # Pillow makes one up
+    if dpi is not None and orientation in SIDEWAYS:
+        dpi = dpi[1], dpi[0]
+    elsewhere = [name for name, marks in ELSEWHERE.items() if any(m in data for m in marks)]
+    if image.format == "MPO" and "HDR gain map" not in elsewhere:
+        elsewhere.append("further pictures")
+    metadata = Metadata(
+        icc_profile=info.get("icc_profile"),
+        exif=exif,
+        xmp=UNTRUE.sub(b"", TURN.sub(rb"\g<1>1", xmp)).rstrip(b"\0") if xmp else None,
+        iptc=read_iptc(image),
+        dpi=dpi if dpi and min(dpi) > 0 else None,
+        comment=read_comment(image),
+        elsewhere=tuple(elsewhere),
+    )
+    return metadata, orientation
+
+
+def read_exif(block: bytes | None) -> tuple[bytes | None, int, bool]:
+    """Split an EXIF block into the rest and the orientation; what is damaged counts as none.
+
+    Returns:
+        The block without its orientation, that, and whether the block tells a resolution.
+    """
+    if not block:
+        return None, 1, False
+    exif, orientation, told = Image.Exif(), 1, False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damaged metadata is no news
+            exif.load(block)
+            found = exif.pop(ORIENTATION, 1)
+            orientation = found if found in ORIENTATIONS else 1
+            told = float(exif.get(X_RESOLUTION, 0)) > 0
+            return exif.tobytes(), orientation, told
+    except DAMAGED_EXIF:  # tags of a wrong type; the orientation may be known
+        return None, orientation, told
+
+
+def read_iptc(image: Image.Image) -> bytes | None:
+    """Return the IPTC's records of a JPEG or TIFF."""
+    tags = getattr(image, "tag_v2", {})
+    found = image.info.get("photoshop", {}).get(IPTC_RESOURCE) or tags.get(IPTC_TAG)
+    return found if isinstance(found, bytes) and found else None
+
+
+def read_comment(image: Image.Image) -> str | None:
+    """Return the comments of a JPEG, one below the other, or that of a PNG."""
+    texts = [text for name, text in getattr(image, "applist", ()) if name == "COM"]
+    if not texts:
+        return str(image.info.get(COMMENT, "")).strip() or None
+    return "\n".join(decoded(text) for text in texts).strip() or None
+
+
+def decoded(text: bytes) -> str:
+    """Decode a text that does not tell its encoding."""
+    text = text.rstrip(b"\0")
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
+
+
+def with_density(metadata: Metadata) -> Metadata:
+    """Tell the density in the EXIF block, unless that tells one: for formats without another place.
+
+    A block that cannot be read counts as none.
+    """
+    if metadata.dpi is None or read_exif(metadata.exif)[2]:
+        return metadata
+    exif = Image.Exif()
+    exif.load(metadata.exif or b"")
+    exif[X_RESOLUTION], exif[Y_RESOLUTION] = metadata.dpi
+    exif[RESOLUTION_UNIT] = INCH
+    return replace(metadata, exif=exif.tobytes())
+
+
+def photoshop(iptc: bytes) -> bytes:
+    """Wrap the records of the IPTC as the resource of Photoshop's that programs look for."""
+    return b"8BIM\x04\x04\0\0" + struct.pack(">I", len(iptc)) + iptc + b"\0" * (len(iptc) % 2)

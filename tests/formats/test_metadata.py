@@ -1,0 +1,122 @@
+"""What lies in files beside the pixels, read; files are made by Pillow and by hand."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from restoration.formats.metadata import Metadata, read_metadata
+from restoration.jpeg import read_jpeg
+
+IPTC = b"\x1c\x02\x78\x00\x07caption"
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content
+
+
+def jpeg(photo, **options) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(photo[:32, :48]).save(file, format="JPEG", **options)
+    return file.getvalue()
+
+
+def read(data: bytes) -> Metadata:
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        return read_metadata(image, data)[0]
+
+
+def test_all_that_a_jpeg_holds_is_read(photo):
+    exif = Image.Exif()
+    exif[0x010F] = "maker"
+    resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(IPTC)) + IPTC
+    other = b"8BIM\x04\x25\0\0" + struct.pack(">I", 16) + bytes(16)
+    extra = segment(0xED, b"Photoshop 3.0\0" + other + resource)
+    extra += segment(0xFE, "ein Gruß".encode("latin-1"))
+    data = jpeg(
+        photo,
+        **{"exif": exif, "icc_profile": b"profile", "xmp": b"<x/>", "dpi": (300, 300)},
+        **{"comment": "first", "extra": extra},
+    )
+    found = read(data)
+    assert (found.icc_profile, found.xmp, found.iptc) == (b"profile", b"<x/>", IPTC)
+    assert found.dpi == (300, 300)
+    assert sorted(found.comment.split("\n")) == ["ein Gruß", "first"]
+    assert b"maker" in found.exif
+    assert found.elsewhere == ()
+    assert found.stripped() == Metadata(icc_profile=b"profile")
+
+
+def test_no_density_is_made_up(photo):
+    exif = Image.Exif()
+    exif[0x010F] = "maker"
+    data = jpeg(photo, exif=exif)
+    assert Image.open(io.BytesIO(data)).info["dpi"] == (72, 72)  # Pillow's guess
+    assert read(data).dpi is None
+    exif[0x011A], exif[0x011B], exif[0x0128] = 240, 240, 2
+    assert read(jpeg(photo, exif=exif)).dpi == (240, 240)
+    centimetres = bytearray(jpeg(photo, dpi=(100, 100)))
+    centimetres[13] = 2
+    assert read(bytes(centimetres)).dpi == pytest.approx((254, 254))
+
+
+def test_density_turns_with_the_picture(photo, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "a.jpg").write_bytes(jpeg(photo, exif=exif, dpi=(300, 150)))
+    picture = read_jpeg(tmp_path / "a.jpg")
+    assert picture.upright(picture.pixels).info["dpi"] == (150, 300)
+
+
+@pytest.mark.parametrize(
+    ("xmp", "expected"),
+    [
+        ('<a tiff:Orientation="6" b="1"/>', '<a tiff:Orientation="1" b="1"/>'),
+        ("<tiff:Orientation>8</tiff:Orientation>", "<tiff:Orientation>1</tiff:Orientation>"),
+        (
+            '<a GCamera:MotionPhoto="1" GCamera:MotionPhotoVersion="1" GCamera:Other="k" '
+            "hdrgm:Version='1.0'/>",
+            '<a GCamera:Other="k"/>',
+        ),
+        (
+            '<a>x<Container:Directory rdf:x="1"><rdf:li><Container:Item Item:Length="9"/></rdf:li>'
+            "</Container:Directory>y<hdrgm:GainMapMax>1</hdrgm:GainMapMax><hdrgm:Gamma/></a>",
+            "<a>xy</a>",
+        ),
+        ('<a xmpNote:HasExtendedXMP="AB"/>', "<a/>"),
+        ("<dc:title>hdrgm:Version</dc:title>", "<dc:title>hdrgm:Version</dc:title>"),
+    ],
+)
+def test_xmp_says_nothing_that_is_not_true_of_the_result(photo, xmp, expected):
+    assert read(jpeg(photo, xmp=xmp.encode())).xmp == expected.encode()
+
+
+def test_what_lies_behind_a_picture_is_told(photo):
+    plain = jpeg(photo)
+    assert read(plain + struct.pack(">I", 24) + b"ftypmp42....mdat").elsewhere == (
+        "video behind the picture",
+    )
+    second = io.BytesIO()
+    image = Image.fromarray(photo)
+    image.save(second, format="MPO", save_all=True, append_images=[Image.fromarray(255 - photo)])
+    assert read(second.getvalue()).elsewhere == ("further pictures",)
+    gain = second.getvalue().replace(b"MPF\0", b"MPF\0", 1) + b'hdrgm:Version="1.0"'
+    assert read(gain).elsewhere == ("HDR gain map",)
+    assert read(
+        jpeg(photo, extra=segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 40))
+    )
+
+
+def test_noise_is_no_video():
+    generator = np.random.default_rng(0)
+    noise = generator.integers(0, 256, (600, 600, 3), dtype=np.uint8)
+    assert read(jpeg_of(noise)).elsewhere == ()
+
+
+def jpeg_of(pixels) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="JPEG", quality=95)
+    return file.getvalue()
