@@ -77,6 +77,7 @@ DROP = """(place, files) => {
 def drop(page, *files, place="#files"):
     """Drop files on the page, and wait until they have arrived."""
     contents = [(file, b64encode(Path(file).read_bytes()).decode()) for file in files]
+    page.wait_for_selector(f"{place} button")  # what has just been unfolded takes a moment
     page.eval_on_selector(f"{place} button", DROP, contents)
     for file in files:
         page.wait_for_selector(f"{place} >> text={Path(file).stem}")
