@@ -184,6 +184,7 @@ def test_what_is_no_picture_is_one_line(given, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_many_pictures_share_their_processes(photo, monkeypatch):
     """One process per network for all, the same pixels as one by one, errors in their place."""
     recipe = presets.Preset(rounds=1, networks=2, steps=4)

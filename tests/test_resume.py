@@ -94,6 +94,7 @@ def test_a_killed_run_goes_on_to_the_same_end(tmp_path, whole):
     assert (tmp_path / RUN / "result.json").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_what_there_is_and_says_how_to_go_on(tmp_path, whole):
     code, error = start_and_signal(tmp_path, signal.SIGINT, at_step=16)
     assert code == 130
@@ -105,6 +106,7 @@ def test_ctrl_c_saves_what_there_is_and_says_how_to_go_on(tmp_path, whole):
     assert_equal_runs(tmp_path / RUN, whole)
 
 
+@pytest.mark.slow
 def test_resuming_without_a_checkpoint_starts_anew_and_says_so(tmp_path, whole):
     run = resume(tmp_path)
     assert "starting anew" in run.stderr

@@ -24,16 +24,16 @@ def test_a_library_is_learned_gone_on_with_and_applied(folder, tmp_path, capsys,
     monkeypatch.setattr(learn, "PREPARATION", 100)  # on a busy machine too
     library = tmp_path / "library.ckpt"
     command = ["learn", str(folder), "-o", str(library), "--budget"]
-    assert main([*command, "8s"]) == 1  # a file was left out
+    assert main([*command, "4s"]) == 1  # a file was left out
     told = capsys.readouterr()
     assert "left out:" in told.err
     assert "0.jpg" in told.err
     assert "on 2 pictures of quality 20 to 30" in told.err
     before = library.read_bytes()
-    assert main([*command, "8s"]) == 0
+    assert main([*command, "4s"]) == 0
     assert "its budget is spent" in capsys.readouterr().err
     assert library.read_bytes() == before
-    assert main([*command, "12s"]) == 1
+    assert main([*command, "6s"]) == 1
     assert "going on with" in capsys.readouterr().err
     assert library.read_bytes() != before
 

@@ -161,6 +161,7 @@ def test_arithmetic_coding_is_refused_by_name(capsys):
     assert "arithmetic coding" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_networks_join_the_estimate_the_same_way_twice(photo, monkeypatch):
     """Through real worker processes; equal seeds give equal pixels, other seeds others."""
     Image.fromarray(photo[:, :80]).save("n.jpg", quality=10)
@@ -179,6 +180,7 @@ def test_networks_join_the_estimate_the_same_way_twice(photo, monkeypatch):
     assert sum(done for done, _ in steps) == 3 * steps[0][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time", [[], ["--budget", "30s"]])
 def test_all_files_of_a_command_share_their_processes(photo, monkeypatch, time):
     """Also in a time that is given, where the first estimate decides whether networks learn."""
