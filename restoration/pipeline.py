@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from restoration.budget import (
     STEP_PIXELS,
+    Clock,
     estimate_units,
     recipe_within,
     round_units,
@@ -75,11 +75,12 @@ def restore_jpeg(
     small = min(H, W) < SMALLEST
     rounds = 0 if small else preset.rounds
     steps = steps_for(H, W, preset)
-    total = first_units = estimate_units(H, W, preset)
+    total = estimate_units(H, W, preset)
     if budget is None and rounds:
         total += rounds * round_units(H, W, preset, steps)
 
     def done(units: int) -> None:
+        clock.advance(units)
         if advance:
             advance(units, total)
 
@@ -89,14 +90,13 @@ def restore_jpeg(
     def stepped(steps: int) -> None:
         done(steps * STEP_PIXELS)
 
-    began = time.monotonic()
+    clock = Clock()
     with nullcontext(pool) if pool else network_pool(preset.networks, device) as workers:
         if rounds and budget is None:
             workers.begin()  # while the first estimate is made, where it is known they are needed
         estimate = image = first(file)
         if budget is not None and not small:
-            spent = time.monotonic() - began
-            recipe = recipe_within(budget - spent, spent / first_units, H, W, preset)
+            recipe = recipe_within(budget - clock.spent, clock.pace, H, W, preset)
             rounds, steps = recipe.rounds, recipe.steps
             if rounds:
                 total += rounds * round_units(H, W, preset, steps)

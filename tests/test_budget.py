@@ -12,6 +12,7 @@ from restoration.budget import (
     LONGEST,
     RESERVE,
     START,
+    Clock,
     recipe_within,
     round_units,
 )
@@ -43,9 +44,25 @@ def test_more_time_is_more_work_and_all_of_it_fits(size, pace):
 
 
 def test_the_time_is_used():
-    recipe = recipe_within(60, 5e-6, 512, 768, FAST)
-    spent = START + recipe.rounds * round_units(512, 768, FAST, recipe.steps) * 5e-6
+    recipe = recipe_within(60, 3e-6, 512, 768, FAST)
+    spent = START + recipe.rounds * round_units(512, 768, FAST, recipe.steps) * 3e-6
     assert spent > 0.95 * RESERVE * 60
+
+
+def test_a_slow_start_is_not_the_pace(monkeypatch):
+    now = iter([0.0, 5.0, 6.0, 7.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(now))
+    clock = Clock()
+    for _ in range(3):
+        clock.advance(100)
+    assert clock.spent == 7.0
+    assert clock.pace == pytest.approx(1.8 * 2 / 200)
+    now = iter([0.0, 1.0, 2.0])
+    clock = Clock()
+    clock.advance(100)
+    assert clock.pace == 0.01
+    clock.advance(100)
+    assert clock.pace == 0.01
 
 
 def test_the_least_is_what_fast_does(photo):
