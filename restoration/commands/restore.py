@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from restoration.commands.inputs import STANDARD, find_inputs, told_left_out
+from restoration.commands.learn import learn_from
+from restoration.commands.restore_options import parser
 from restoration.commands.restore_plan import (
     Job,
     check_places,
@@ -23,97 +25,13 @@ from restoration.commands.restore_plan import (
 )
 from restoration.commands.restore_table import show, without_place
 from restoration.errors import Interrupted, RestorationError, UsageError
-from restoration.formats.opening import MOST_PIXELS, check_image, read_bytes
-from restoration.formats.writing import FORMATS, Format
-from restoration.presets import PRESETS
+from restoration.formats.opening import check_image, read_bytes
+from restoration.formats.writing import Format
+from restoration.support.durations import seconds_of
 from restoration.support.pool import Pool
 from restoration.support.progress import Display
-from restoration.support.usage import Parser, duration, quality, seed, share, tile
 
-
-def parser() -> Parser:
-    """Describe the command's options."""
-    p = Parser(
-        prog="restoration restore",
-        description="Make badly compressed JPEGs better, and pictures that once were JPEGs. Each "
-        "photo.jpg becomes photo.restored.png, with its colour profile, EXIF, XMP, IPTC, density "
-        "and comment.",
-    )
-    p.add_argument(
-        "inputs",
-        nargs="+",
-        metavar="INPUT",
-        help="pictures, folders of JPEGs or patterns; - for standard input",
-    )
-    p.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        help="file for one input, or folder (default: beside it); - for standard output",
-    )
-    p.add_argument(
-        "--format",
-        choices=[f.name for f in FORMATS],
-        help="of the results: png and webp without loss, png16 and tiff with 16 bits, jpeg at "
-        "quality 95 without subsampling, jxl without loss where pillow-jxl-plugin is installed "
-        "(default: by the ending of -o, or png)",
-    )
-    p.add_argument(
-        "-r", "--recursive", action="store_true", help="look into the folders in folders, too"
-    )
-    p.add_argument(
-        "--preset",
-        choices=list(PRESETS),
-        help="fast: 7 seconds; balanced: 3 minutes; best: 9 minutes for 768 x 512 on two cores "
-        "(default: balanced; with --network fast)",
-    )
-    p.add_argument(
-        "--strength",
-        type=share,
-        default=1.0,
-        help="0 to 1: from the JPEG to the restored picture, for those who want back some of the "
-        "grain (default: 1)",
-    )
-    p.add_argument(
-        "--network",
-        type=Path,
-        metavar="LIBRARY.ckpt",
-        help="what restoration learn made; with balanced it goes on learning on each file",
-    )
-    p.add_argument(
-        "--budget",
-        type=duration,
-        metavar="TIME",
-        help="time for each picture instead of a preset: 30s, 5m, 1h",
-    )
-    p.add_argument("--seed", type=seed, default=0, help="Seed of all randomness.")
-    p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    p.add_argument("--truth", type=Path, help="the original of one input, for measuring only")
-    p.add_argument(
-        "--tile", type=tile, help="side of the tiles of large images, 0 for none (default: 1024)"
-    )
-    p.add_argument(
-        "--max-pixels", type=int, default=MOST_PIXELS, help="Pixels of the largest image taken."
-    )
-    p.add_argument("--strict", action="store_true", help="Refuse pictures that are damaged.")
-    p.add_argument(
-        "--history",
-        choices=["auto", "none"],
-        default="auto",
-        help="auto: undo earlier JPEG compressions that show in the pixels; none: only the file's",
-    )
-    p.add_argument(
-        "--quality", type=quality, help="restore as if saved as a JPEG of this quality, 1 to 100"
-    )
-    p.add_argument(
-        "--strip",
-        action="store_true",
-        help="write nothing beside the picture but its colour profile, which colours need",
-    )
-    p.add_argument("--compare", type=Path, metavar="SHEET.png", help="write before and after")
-    p.add_argument("--json", action="store_true", help="print the reports as JSON")
-    p.add_argument("--overwrite", action="store_true", help="replace existing outputs")
-    return p
+TOGETHER, TOGETHER_TIME = "library.ckpt", "1h"
 
 
 def run(options: argparse.Namespace) -> int:
@@ -128,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     inputs, left = find_inputs(options.inputs, options.recursive)
     jobs = plan(inputs, options.output, form)
     check_places(jobs, options.truth, options.compare)
-    if options.budget is not None and options.preset is not None:
+    if options.budget is not None and options.preset is not None and not options.together:
         raise UsageError("give --preset or --budget, not both")
     for option in ("truth", "compare"):
         if getattr(options, option) is not None and len(jobs) > 1:
@@ -140,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"{folder}: left out {told_left_out(kinds)}", file=sys.stderr)
     if options.output not in (None, STANDARD) and not is_file_name(options.output):
         make_folder(options.output)
+    if options.together:
+        learn_together(jobs, options)
     reports: list[dict[str, Any]] = []
     try:
         with ExitStack() as stack:
@@ -202,6 +122,25 @@ def attempt(
     if done["colours"]:
         print(f"{job.source}: {done['colours']}", file=sys.stderr)
     return report | {"output": str(job.target), **done}
+
+
+def learn_together(jobs: Sequence[Job], options: argparse.Namespace) -> None:
+    """Learn a library on all inputs, and have them restored with it.
+
+    Raises:
+        UsageError: there is no folder to keep it in, or another library is given.
+        RestorationError: nothing can be learned from.
+        Interrupted: the user stopped it.
+    """
+    if options.output in (None, STANDARD) or is_file_name(options.output):
+        raise UsageError("--together needs -o FOLDER, in which the network is kept")
+    if options.network is not None:
+        raise UsageError("--together makes a network of its own; leave --network out")
+    paths = [job.source for job in jobs if isinstance(job.source, Path)]
+    options.network = options.output / TOGETHER
+    budget = options.budget or seconds_of(TOGETHER_TIME)
+    learn_from(paths, options.network, budget, options.seed, options.device)
+    options.budget = None  # it is spent
 
 
 def make_folder(path: Path) -> None:

@@ -44,6 +44,25 @@ def test_a_library_is_learned_gone_on_with_and_applied(folder, tmp_path, capsys,
     assert np.array(Image.open(report["output"])).shape == (96, 112, 3)
 
 
+def test_pictures_are_learned_from_and_restored_together(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(learn, "PREPARATION", 100)
+    command = ["restore", str(folder), "--together", "--budget", "4s", "-o", str(tmp_path / "o")]
+    assert main([*command, "--json"]) == 1  # one file is no picture
+    reports = json.loads(capsys.readouterr().out)
+    assert [("output" in r, "error" in r) for r in reports] == [(False, True), *[(True, False)] * 2]
+    library = tmp_path / "o/library.ckpt"
+    alone = ["--network", str(library), "-o", str(tmp_path / "a.png")]
+    assert main(["restore", str(folder / "a.jpg"), *alone]) == 0
+    together = (tmp_path / "o/a.restored.png").read_bytes()
+    assert (tmp_path / "a.png").read_bytes() == together
+    before = library.read_bytes()
+    assert main([*command, "--overwrite"]) == 1
+    assert library.read_bytes() == before  # its time is spent
+    for wrong in (command[:-2], [*command, "--network", str(library)]):
+        assert main(wrong) == 2
+        assert "--together" in capsys.readouterr().err
+
+
 def test_what_cannot_be_learned_from_is_told_in_one_line(folder, tmp_path, capsys):
     library = tmp_path / "library.ckpt"
     cases = [
