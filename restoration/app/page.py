@@ -23,7 +23,7 @@ HEAD = """
 original. Pictures stay on this computer. What is made here is deleted when you close the page:
 download it before.</p>
 """
-TIMES = {"fast": "7 seconds", "balanced": "3 minutes", "best": "9 minutes"}
+TIMES = {"fast": "3 seconds", "balanced": "3 minutes", "best": "9 minutes"}
 OWN = "own"
 ONE = "An original belongs to one picture: give one picture, or no original."
 CSS = (Path(__file__).parent / "page.css").read_text()

@@ -43,7 +43,7 @@ def parser() -> Parser:
     p.add_argument(
         "--preset",
         choices=list(PRESETS),
-        help="fast: 7 seconds; balanced: 3 minutes; best: 9 minutes for 768 x 512 on two cores "
+        help="fast: 3 seconds; balanced: 3 minutes; best: 9 minutes for 768 x 512 on two cores "
         "(default: balanced; with --network fast)",
     )
     p.add_argument(
