@@ -22,6 +22,7 @@ def described(text: str) -> dict[str, str]:
     return {name.rstrip(","): " ".join(sentence.split()) for name, sentence in pairs}
 
 
+@pytest.mark.slow
 def test_the_kept_help_is_that_of_the_parser():
     """Else: python -m restoration.fit_help."""
     command = "from restoration.fit_help import made_help; print(made_help())"

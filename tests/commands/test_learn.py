@@ -44,6 +44,7 @@ def test_a_library_is_learned_gone_on_with_and_applied(folder, tmp_path, capsys,
     assert np.array(Image.open(report["output"])).shape == (96, 112, 3)
 
 
+@pytest.mark.slow
 def test_pictures_are_learned_from_and_restored_together(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(learn, "PREPARATION", 100)
     command = ["restore", str(folder), "--together", "--budget", "4s", "-o", str(tmp_path / "o")]
