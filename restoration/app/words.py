@@ -42,7 +42,9 @@ def remark(picture: Picture, work: Work, number: int) -> str:
     if picture.report is not None:
         report = picture.report
         damage = None if report["damage"] is None else f"the picture is {report['damage']}"
-        return "; ".join(filter(None, [f"{report['seconds']:.1f} s", report["colours"], damage]))
+        lost = f"no place for: {', '.join(report['left_out'])}" if report["left_out"] else None
+        told = [f"{report['seconds']:.1f} s", report["colours"], damage, lost]
+        return "; ".join(filter(None, told))
     if work.over.is_set():
         return "not restored"
     return "in work" if number == work.current else "waiting"

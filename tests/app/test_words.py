@@ -17,6 +17,7 @@ REPORT = {
     "restored": None,
     "damage": None,
     "colours": None,
+    "left_out": (),
 }
 FAST = ("--preset", "fast")
 MEASURED = REPORT | {"jpeg": {"psnr": 26.294}, "restored": {"psnr": 28.0}}
@@ -49,6 +50,9 @@ def test_what_became_of_colours_and_what_is_missing_is_told():
     report = REPORT | {"colours": "CMYK, restored by inks", "damage": "cut short"}
     work = Work(Path(), [picture(report=report)])
     assert "<td>7.2 s; CMYK, restored by inks; the picture is cut short</td>" in rows(work)
+    report = REPORT | {"left_out": ("HDR gain map", "extended XMP")}
+    work = Work(Path(), [picture(report=report)])
+    assert "<td>7.2 s; no place for: HDR gain map, extended XMP</td>" in rows(work)
 
 
 def test_the_gain_is_told_where_there_is_an_original():
