@@ -1,0 +1,39 @@
+"""Ctrl-C is remembered once, raised at the second time, and given back."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from restoration.support.interruption import Interruption
+
+
+@pytest.fixture(autouse=True)
+def handler():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_first_is_remembered_and_the_second_raised():
+    with Interruption() as interruption:
+        assert not interruption.asked
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interruption.asked
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_other_threads_leave_ctrl_c_alone():
+    seen = []
+
+    def work():
+        with Interruption():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [signal.default_int_handler]
