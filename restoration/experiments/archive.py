@@ -58,8 +58,10 @@ def unpacked(runs: Path) -> Iterator[Path]:
     """Give the folder of runs, for as long as it is needed: the given one, or that of a ZIP file.
 
     Raises:
-        RestorationError: the ZIP file is damaged.
+        RestorationError: the ZIP file is missing or damaged.
     """
+    if runs.suffix == ".zip" and not runs.exists():
+        raise RestorationError(f"there is no file {runs}")
     if not runs.is_file():
         yield runs
         return

@@ -329,7 +329,9 @@ def test_packed_runs_make_the_same_report(runs, tmp_path):
     assert packed.read_bytes() == before
 
 
-def test_a_damaged_pack_is_told(tmp_path, capsys):
+def test_a_missing_or_damaged_pack_is_told(tmp_path, capsys):
+    assert main(["report", str(tmp_path / "runs.zip"), "-o", str(tmp_path / "out")]) == 1
+    assert "there is no file" in capsys.readouterr().err
     (tmp_path / "runs.zip").write_bytes(b"PK no")
     assert main(["report", str(tmp_path / "runs.zip"), "-o", str(tmp_path / "out")]) == 1
     assert "is no ZIP file of runs" in capsys.readouterr().err
