@@ -44,7 +44,7 @@ def restore_many(
         sources: the pictures, each as ``restore`` takes it: paths, bytes, open files, images.
         preset: see ``restore``, as for all that follow.
         seed: Seed of all randomness, the same for each picture.
-        device: "cpu", "cuda" or "auto".
+        device: "cpu", "cuda", "mps" or "auto".
         tile: side of the tiles in which the networks are applied.
         advance: called with the units of work done since, and those of the picture at hand.
         history: "auto" or "none".

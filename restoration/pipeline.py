@@ -26,6 +26,7 @@ from restoration.internal_learning.ensemble import Member, network_pool, optimis
 from restoration.jpeg import CompressedImage, Quantised, Separations, to_pixels, to_tensor
 from restoration.jpeg.projection import project
 from restoration.presets import Preset
+from restoration.support.devices import device_named, filter_device
 from restoration.support.pool import Pool
 from restoration.support.usage import SMALLEST_TILE
 
@@ -57,7 +58,7 @@ def restore_jpeg(
         jpeg: the file.
         preset: how much work is done.
         seed: Seed of all randomness.
-        device: "cpu", "cuda" or "auto", which takes a GPU if there is one.
+        device: see ``device_named``.
         tile: side of the tiles in which the networks are applied, 1024 by default; 0 for the whole
             image at once. It bounds the memory and does not change the result.
         advance: called now and then with the units of work done since, and those in all: a unit is
@@ -69,7 +70,7 @@ def restore_jpeg(
         (1, C, H, W) in [0, 1], in the orientation in which the JPEG is stored.
     """
     device = device_named(device)
-    file = jpeg.quantised
+    file = jpeg.quantised.to(filter_device(device))
     H, W = file.height, file.width
     side = tile_side(H, W, tile)
     small = min(H, W) < SMALLEST
@@ -102,15 +103,15 @@ def restore_jpeg(
                 total += rounds * round_units(H, W, preset, steps)
                 workers.begin()
         if not rounds:
-            return project(estimate, file).clamp_(0, 1)
+            return project(estimate, file).clamp_(0, 1).cpu()
         corrections: list[Tensor] = []
         for _ in range(rounds):
-            examples = [x.numpy() for x in training_copies(file, image, first)]
+            examples = [x.cpu().numpy() for x in training_copies(file, image, first)]
             seeds = range(seed + len(corrections), seed + len(corrections) + preset.networks)
             members = [
                 Member(
                     examples,
-                    estimate.contiguous().numpy(),
+                    estimate.cpu().contiguous().numpy(),
                     to_tensor(jpeg.pixels).numpy(),
                     steps,
                     side,
@@ -119,10 +120,11 @@ def restore_jpeg(
                 )
                 for seed in seeds
             ]
-            corrections += [torch.from_numpy(x) for x in optimise(workers, members, stepped)]
+            learned = optimise(workers, members, stepped)
+            corrections += [torch.from_numpy(x).to(file.device) for x in learned]
             image = estimate + torch.stack(corrections).mean(0)
             image = project(image, file, CORRECTED_SHRINK).clamp_(0, 1)
-    return image
+    return image.cpu()
 
 
 def restore_earlier(
@@ -197,16 +199,3 @@ def tile_side(height: int, width: int, wanted: int | None) -> int:
             f"tiles need a side of at least {SMALLEST_TILE} pixels (or 0: none), not {wanted}"
         )
     return max(height, width) if wanted == 0 else wanted or TILE_SIDE
-
-
-def device_named(device: str) -> str:
-    """Resolve "auto".
-
-    Raises:
-        RestorationError: unknown, or a GPU is asked for and there is none.
-    """
-    if device not in ("auto", "cpu", "cuda"):
-        raise RestorationError(f"no device {device!r}; there are auto, cpu and cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise RestorationError("there is no CUDA GPU that torch can use; give --device cpu")
-    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"

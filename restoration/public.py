@@ -40,7 +40,7 @@ def restore(
         preset: "fast" (seconds), "balanced" (minutes) or "best"; by default "balanced", or "fast"
             where a network is given.
         seed: Seed of all randomness.
-        device: "cpu", "cuda" or "auto", which takes a GPU if there is one.
+        device: "cpu", "cuda", "mps" or "auto", which takes a GPU if there is one.
         truth: the original, for measuring only; given as the picture is.
         tile: side of the tiles in which the networks are applied, 1024 by default; 0 for the whole
             image at once. It bounds the memory and does not change the result.

@@ -23,7 +23,6 @@ from restoration.metrics import scores
 from restoration.pipeline import (
     Advance,
     Method,
-    device_named,
     restore_earlier,
     restore_jpeg,
     restore_parts,
@@ -31,6 +30,7 @@ from restoration.pipeline import (
 )
 from restoration.presets import PRESETS, Preset
 from restoration.settings import Report, Settings, recipe_of
+from restoration.support.devices import device_named
 from restoration.support.durations import readable
 from restoration.support.files import File
 from restoration.support.pool import Pool

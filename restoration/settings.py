@@ -17,7 +17,7 @@ class Settings:
     Attributes:
         preset: name of the recipe, or None for the usual one.
         seed: Seed of all randomness.
-        device: "cpu", "cuda" or "auto".
+        device: "cpu", "cuda", "mps" or "auto".
         tile: side of the tiles in which networks are applied.
         history: "auto" or "none".
         quality: to restore as if saved at this JPEG quality.

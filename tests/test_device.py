@@ -14,6 +14,9 @@ from torch.utils._pytree import tree_leaves
 from restoration import callbacks, losses
 from restoration.__main__ import main
 from restoration.data import SingleImage
+from restoration.estimate import passes
+from restoration.internal_learning.copies import training_copies
+from restoration.jpeg.projection import project
 from restoration.networks import Hourglass, fast
 from restoration.task import DeepImagePrior
 
@@ -98,6 +101,18 @@ def test_no_step_waits_for_the_device_or_takes_data_from_the_host(
     assert outputs["smoothed"].device == META
     assert {"psnr_smoothed", *(rule.name for rule in rules)} <= set(outputs)
     assert all(p.grad.device == META for p in net.parameters())
+
+
+def test_an_estimate_its_copies_and_its_projection_stay_on_the_device(data, monkeypatch):
+    file = data.jpeg.quantised
+    errors = [e.to(META) for e in passes.error_variances(file)]  # once a file, by double precision
+    monkeypatch.setattr(passes, "error_variances", lambda file: errors)
+    there = file.to(META)
+    estimate = passes.first_estimate(there)
+    copies = training_copies(there, estimate, passes.first_estimate)
+    for image in (estimate, project(estimate, there), *copies):
+        assert image.device == META
+    assert estimate.shape == file.decode().shape
 
 
 class Replayed(torch.autograd.Function):

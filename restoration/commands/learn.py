@@ -45,7 +45,7 @@ def parser() -> Parser:
         "--budget", type=duration, default="1h", help="time of all learning: 30m, 8h (default: 1h)"
     )
     p.add_argument("--seed", type=int, default=0, help="of all randomness")
-    p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    p.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
     return p
 
 
@@ -76,7 +76,7 @@ def learn_from(
         library: its file.
         budget: seconds of all learning, those before a pause included.
         seed: of all randomness.
-        device: "auto", "cpu" or "cuda".
+        device: see ``device_named``.
 
     Returns:
         Why files were left out.
@@ -88,7 +88,7 @@ def learn_from(
     # these import torch: seconds
     from restoration.internal_learning.library.checkpoint import description_of, read_library
     from restoration.internal_learning.library.learning import description_for, learn
-    from restoration.pipeline import device_named
+    from restoration.support.devices import device_named
     from restoration.support.processes import cores
 
     device = device_named(device)

@@ -72,7 +72,7 @@ def parser() -> Parser:
         help="time for each picture instead of a preset: 30s, 5m, 1h",
     )
     p.add_argument("--seed", type=seed, default=0, help="Seed of all randomness.")
-    p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    p.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
     p.add_argument("--truth", type=Path, help="the original of one input, for measuring only")
     p.add_argument(
         "--tile", type=tile, help="side of the tiles of large images, 0 for none (default: 1024)"

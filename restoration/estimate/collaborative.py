@@ -113,7 +113,7 @@ def collaborative_filter(
     K = groups.shape[1]
     within = dct_matrix(planes.dtype, planes.device)
     across = cosines(K, planes.dtype, planes.device)
-    window = torch.kaiser_window(BLOCK, False, 2.0, dtype=planes.dtype)
+    window = torch.kaiser_window(BLOCK, False, 2.0, dtype=planes.dtype)  # on the host
     back = within * torch.outer(window, window).flatten().to(within)
     n = torch.arange(BLOCK, device=planes.device)
     pixels = (n[:, None] * W + n).flatten()

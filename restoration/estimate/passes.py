@@ -48,7 +48,7 @@ def first_estimate(
     """
     H, W = file.height, file.width
     variances = error_variances(file)
-    result = torch.empty(1, len(file.tables), H, W)
+    result = torch.empty(1, len(file.tables), H, W, device=file.device)
     for tile in tiles_of(H, W, SIDE, HALO, CODING_UNIT):
         part = file.window(*tile.bounds(H, W))
 

@@ -29,7 +29,7 @@ class Member:
         steps: Number of optimiser steps.
         tile: Side of the tiles in which it is applied, in pixels.
         seed: Seed of all its randomness.
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "mps".
     """
 
     copies: list[NDArray[np.float32]]
@@ -59,7 +59,7 @@ def network_pool(most: int, device: str) -> Pool:
 
     Args:
         most: Number of networks that there are to optimise at a time.
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "mps".
     """
     number = min(most, cores(), MOST_WORKERS) if device == "cpu" else 1
     environment = {"OMP_NUM_THREADS": str(max(cores() // number, 1))}

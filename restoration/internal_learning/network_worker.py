@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from restoration.internal_learning.ensemble import Member
 from restoration.internal_learning.learning import WAYS, InternalLearning, Patches, correction
 from restoration.networks.correction import CorrectionNetwork
 from restoration.support.cpu_settings import keep_freed_memory
+from restoration.support.devices import accelerator, precision
 from restoration.support.processes import serve
 from restoration.support.quiet import quiet
 
@@ -36,7 +37,7 @@ def learned_correction(member: Member, report: Callable[[int], None]) -> NDArray
 
     with quiet():
         trainer = Trainer(
-            accelerator="gpu" if member.device == "cuda" else "cpu",
+            accelerator=accelerator(member.device),
             devices=1,
             precision=precision(member.device),
             max_steps=member.steps,
@@ -63,16 +64,6 @@ def learned_correction(member: Member, report: Callable[[int], None]) -> NDArray
     with torch.autocast(member.device, torch.bfloat16, enabled=reduced):
         result = correction(net, estimate, jpeg, member.tile, report_pixels)
     return result.cpu().numpy()
-
-
-def precision(device: str) -> Literal["32-true", "bf16-mixed"]:
-    """Choose bfloat16 for products where the hardware has it: a step is then twice as fast."""
-    if device == "cuda":
-        return (
-            "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-        )
-    able = torch.cpu.get_capabilities()
-    return "bf16-mixed" if able.get("avx512_bf16") or able.get("amx_bf16") else "32-true"
 
 
 def correction_or_error(

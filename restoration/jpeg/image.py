@@ -60,6 +60,11 @@ class Quantised:
         grids = tuple((c.shape[0], c.shape[1]) for c in self.coefficients)
         return JPEGOperator(self.height, self.width, self.sampling, grids)
 
+    @property
+    def device(self) -> torch.device:
+        """Tell where the tensors are."""
+        return self.tables[0].device
+
     def decode(self) -> Tensor:
         """Decode as libjpeg does, without its rounding: (1, C, H, W) in [0, 1]."""
         levels = [(q * t)[None] for q, t in zip(self.coefficients, self.tables, strict=True)]

@@ -24,12 +24,12 @@ from restoration.estimate.passes import first_estimate
 from restoration.internal_learning.library.applying import restored_by, within_cells
 from restoration.internal_learning.library.checkpoint import load_library
 from restoration.internal_learning.library.tuning import tuned
-from restoration.internal_learning.network_worker import precision
 from restoration.jpeg import compress, read_lossless, to_tensor
 from restoration.metrics import scores
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.pipeline import restore_jpeg
 from restoration.presets import PRESETS
+from restoration.support.devices import precision
 from restoration.support.files import write_atomically
 
 sys.path.insert(0, str(Path(__file__).parent))

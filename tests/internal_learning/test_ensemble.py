@@ -21,9 +21,9 @@ from restoration.internal_learning.ensemble import (
     optimise,
 )
 from restoration.internal_learning.learning import RATE, Patches
-from restoration.internal_learning.network_worker import precision
 from restoration.jpeg import to_tensor
 from restoration.networks.correction import CorrectionNetwork
+from restoration.support.devices import precision
 from restoration.support.processes import cores
 
 

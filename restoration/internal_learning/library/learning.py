@@ -25,8 +25,8 @@ from restoration.internal_learning.library.checkpoint import (
 from restoration.internal_learning.library.data import WindowData
 from restoration.internal_learning.library.module import LibraryLearning
 from restoration.internal_learning.library.windows import Picture
-from restoration.internal_learning.network_worker import precision
 from restoration.jpeg import estimated_quality
+from restoration.support.devices import accelerator, precision
 from restoration.support.interruption import Interruption
 from restoration.support.quiet import quiet
 
@@ -136,7 +136,7 @@ def learn(
             kept.
         budget: seconds of all learning, those before a pause included.
         steps: number of all steps instead, for what must be repeated exactly.
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "mps".
         told: called after every step.
         workers: processes that compress windows, beside this one.
 
@@ -150,7 +150,7 @@ def learn(
     saving = Saving(path, description, told)
     with quiet():
         trainer = Trainer(
-            accelerator="gpu" if device == "cuda" else "cpu",
+            accelerator=accelerator(device),
             devices=1,
             precision=precision(device),
             max_epochs=-1,

@@ -12,10 +12,10 @@ from restoration.estimate.passes import first_estimate
 from restoration.internal_learning.library.applying import SIDE, padded, restored_by, within_cells
 from restoration.internal_learning.library.pictures import SMALLEST
 from restoration.internal_learning.library.tuning import tuned
-from restoration.internal_learning.network_worker import precision
 from restoration.jpeg import CompressedImage
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.presets import Preset
+from restoration.support.devices import filter_device, precision
 
 # In pixels of a pass of the first estimate, which take as long:
 STEP = 46_000  # an optimiser step
@@ -41,7 +41,7 @@ def restore_with(
         jpeg: the file.
         preset: says how many steps the network goes on learning on the file's own windows.
         seed: of all randomness.
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "mps".
         side: of the tiles in which the network is applied.
         advance: called now and then with the units of work done since, and those in all.
         budget: seconds, from which the steps follow instead of from the preset.
@@ -67,7 +67,8 @@ def restore_with(
             clock.advance(units)
             done(units)
 
-        estimate = first_estimate(file, preset.passes, preset.count, passed)
+        there = file.to(filter_device(device))
+        estimate = first_estimate(there, preset.passes, preset.count, passed)
         if budget is not None:
             units = (RESERVE * budget - clock.spent) / clock.pace - APPLICATION * pixels
             steps = max(min(int(units / STEP), MOST_STEPS), 0)

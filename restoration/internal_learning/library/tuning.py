@@ -15,9 +15,9 @@ from restoration.internal_learning.library.data import WindowData
 from restoration.internal_learning.library.module import LibraryLearning
 from restoration.internal_learning.library.pictures import luma_and_chroma
 from restoration.internal_learning.library.windows import Picture
-from restoration.internal_learning.network_worker import precision
 from restoration.jpeg import Quantised, to_pixels
 from restoration.networks.deblocking import DeblockingNetwork
+from restoration.support.devices import accelerator, precision
 from restoration.support.quiet import quiet
 
 TUNING_RATE = 0.002  # highest learning rate
@@ -55,7 +55,7 @@ def tuned(
         steps: of the optimiser.
         rate: highest learning rate.
         seed: of all randomness.
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "mps".
         advance: called after every step.
     """
     pixels = np.broadcast_to(to_pixels(estimate), (file.height, file.width, 3))
@@ -64,7 +64,7 @@ def tuned(
     torch.manual_seed(seed)
     with quiet():
         trainer = Trainer(
-            accelerator="gpu" if device == "cuda" else "cpu",
+            accelerator=accelerator(device),
             devices=1,
             precision=precision(device),
             max_steps=steps,
