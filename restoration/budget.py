@@ -16,6 +16,8 @@ STEP_PIXELS = 2**15  # pixels that a pass of the first estimate filters in the t
 BESIDE_PASSES = 1.8
 LONGEST = 800  # steps of a network before another round is worth more
 MOST_STEPS, MOST_ROUNDS = 4000, 3
+# Share of the first round's steps in later rounds, whose networks go on from those before.
+LATER = 0.5
 RESERVE = 0.9  # share of a time that is planned
 START = 5.0  # seconds until processes for networks are there
 
@@ -59,6 +61,18 @@ def estimate_units(height: int, width: int, preset: Preset) -> int:
     return preset.passes * height * width
 
 
+def steps_in(number: int, steps: int) -> int:
+    """Tell the steps of a network in a round, numbered from 0, from those in the first."""
+    return steps if number == 0 else int(LATER * steps)
+
+
+def rounds_units(height: int, width: int, preset: Preset, rounds: int, steps: int) -> int:
+    """Count the work of all rounds in units, where networks take some steps in the first."""
+    return sum(
+        round_units(height, width, preset, steps_in(number, steps)) for number in range(rounds)
+    )
+
+
 def round_units(height: int, width: int, preset: Preset, steps: int) -> int:
     """Count the work of a round of networks in units, the estimates of its copies included."""
     copies = sum(copy.height * copy.width for copy in copies_of(height, width))
@@ -85,8 +99,8 @@ def recipe_within(seconds: float, pace: float, height: int, width: int, preset: 
     """
     units = int((RESERVE * seconds - START) / pace)
     for rounds in range(1, MOST_ROUNDS + 1):
-        left = units // rounds - round_units(height, width, preset, 0)
-        steps = left // (preset.networks * STEP_PIXELS)
+        left = units - rounds * round_units(height, width, preset, 0)
+        steps = int(left / (1 + LATER * (rounds - 1))) // (preset.networks * STEP_PIXELS)
         if steps < FEWEST:
             return replace(preset, rounds=0)
         if steps <= LONGEST:

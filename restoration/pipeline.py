@@ -15,8 +15,9 @@ from restoration.budget import (
     Clock,
     estimate_units,
     recipe_within,
-    round_units,
+    rounds_units,
     steps_for,
+    steps_in,
 )
 from restoration.errors import RestorationError
 from restoration.estimate.passes import first_estimate
@@ -52,7 +53,8 @@ def restore_jpeg(
     """Restore a JPEG that is in memory.
 
     The first estimate, corrected by the mean of what the networks of all rounds say, is projected
-    onto the narrowed quantisation constraint set.
+    onto the narrowed quantisation constraint set. Networks of a later round go on from those of the
+    round before, on copies of what these made of the image. The later a round, the more it counts.
 
     Args:
         jpeg: the file.
@@ -78,7 +80,7 @@ def restore_jpeg(
     steps = steps_for(H, W, preset)
     total = estimate_units(H, W, preset)
     if budget is None and rounds:
-        total += rounds * round_units(H, W, preset, steps)
+        total += rounds_units(H, W, preset, rounds, steps)
 
     def done(units: int) -> None:
         clock.advance(units)
@@ -100,30 +102,34 @@ def restore_jpeg(
             recipe = recipe_within(budget - clock.spent, clock.pace, H, W, preset)
             rounds, steps = recipe.rounds, recipe.steps
             if rounds:
-                total += rounds * round_units(H, W, preset, steps)
+                total += rounds_units(H, W, preset, rounds, steps)
                 workers.begin()
         if not rounds:
             return project(estimate, file).clamp_(0, 1).cpu()
-        corrections: list[Tensor] = []
-        for _ in range(rounds):
-            examples = [x.cpu().numpy() for x in training_copies(file, image, first)]
-            seeds = range(seed + len(corrections), seed + len(corrections) + preset.networks)
+        correction = torch.zeros_like(estimate)
+        started: list[list[NDArray[np.float32]] | None] = [None] * preset.networks
+        for number in range(rounds):
+            examples = [x.cpu().numpy() for x in training_copies(file, image, first, number)]
+            seeds = range(seed + number * preset.networks, seed + (number + 1) * preset.networks)
             members = [
                 Member(
                     examples,
                     estimate.cpu().contiguous().numpy(),
                     to_tensor(jpeg.pixels).numpy(),
-                    steps,
+                    steps_in(number, steps),
                     side,
-                    seed,
+                    some_seed,
                     device,
+                    weights,
                 )
-                for seed in seeds
+                for some_seed, weights in zip(seeds, started, strict=True)
             ]
             learned = optimise(workers, members, stepped)
-            corrections += [torch.from_numpy(x).to(file.device) for x in learned]
-            image = estimate + torch.stack(corrections).mean(0)
-            image = project(image, file, CORRECTED_SHRINK).clamp_(0, 1)
+            started = [x.weights for x in learned]
+            mean = np.mean([x.correction for x in learned], 0)
+            # of later rounds the heavier: weights 1, 2, 3, ... of all
+            correction.lerp_(torch.from_numpy(mean).to(file.device), 2 / (number + 2))
+            image = project(estimate + correction, file, CORRECTED_SHRINK).clamp_(0, 1)
     return image.cpu()
 
 

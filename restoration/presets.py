@@ -11,15 +11,16 @@ class Preset:
 
     A first estimate (``first_estimate``) is corrected by the mean of what independently optimised
     networks have learned on smaller copies of the image, and projected
-    onto the narrowed quantisation constraint set. Networks of a later round learn on copies of what
-    the rounds before made of the image.
+    onto the narrowed quantisation constraint set. Networks of a later round go on from those of the
+    round before, on copies of what these made of the image.
 
     Attributes:
         passes: of the first estimate, and of those of the copies.
         count: patches in its groups.
         rounds: how often copies are made.
         networks: how many networks are optimised in each round, from different seeds.
-        steps: optimiser steps of each, on images of 768 x 512 pixels and more.
+        steps: optimiser steps of each in the first round, on images of 768 x 512 pixels and more;
+            half as many in later rounds.
         tuning: where the network of a library is given, its further steps on the image's own
             smaller copies, instead of all rounds.
     """

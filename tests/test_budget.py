@@ -14,7 +14,7 @@ from restoration.budget import (
     START,
     Clock,
     recipe_within,
-    round_units,
+    rounds_units,
 )
 from restoration.commands.restore import main
 from restoration.errors import RestorationError
@@ -33,7 +33,7 @@ def test_more_time_is_more_work_and_all_of_it_fits(size, pace):
     work = []
     for seconds in SECONDS:
         recipe = recipe_within(seconds, pace, *size, FAST)
-        units = recipe.rounds * round_units(*size, FAST, recipe.steps)
+        units = rounds_units(*size, FAST, recipe.rounds, recipe.steps)
         work.append(units)
         if recipe.rounds:
             assert START + units * pace <= RESERVE * seconds
@@ -45,7 +45,7 @@ def test_more_time_is_more_work_and_all_of_it_fits(size, pace):
 
 def test_the_time_is_used():
     recipe = recipe_within(60, 3e-6, 512, 768, FAST)
-    spent = START + recipe.rounds * round_units(512, 768, FAST, recipe.steps) * 3e-6
+    spent = START + rounds_units(512, 768, FAST, recipe.rounds, recipe.steps) * 3e-6
     assert spent > 0.95 * RESERVE * 60
 
 

@@ -43,7 +43,7 @@ class Copy(NamedTuple):
 
 
 def training_copies(
-    file: Quantised, estimate: Tensor, restore: Callable[[Quantised], Tensor]
+    file: Quantised, estimate: Tensor, restore: Callable[[Quantised], Tensor], number: int = 0
 ) -> list[Tensor]:
     """Make JPEGs whose original is known: smaller copies of the estimate, compressed like the file.
 
@@ -54,6 +54,7 @@ def training_copies(
         file: what it knows.
         estimate: of its original, (1, C, H, W) in [0, 1].
         restore: what made the estimate from the file.
+        number: of the round, from 0; each looks at other windows.
 
     Returns:
         Per copy (3, C, h, w): estimate, JPEG and original.
@@ -67,7 +68,7 @@ def training_copies(
         for scale in SCALES
     }
     result = []
-    for scale, top, left, h, w in copies_of(*size):
+    for scale, top, left, h, w in copies_of(*size, number):
         original = smaller[scale][..., top : top + h, left : left + w].clamp(0, 1)
         compressed = compress_like(original, file)
         decoded = to_8bit(compressed.decode())
@@ -75,14 +76,19 @@ def training_copies(
     return result
 
 
-def copies_of(height: int, width: int) -> list[Copy]:
+def copies_of(height: int, width: int, number: int = 0) -> list[Copy]:
     """Choose windows all over the image, of many different grids of blocks.
 
     A network learns by heart where the blocks of its copies are, the less so the more grids it
     sees. In a large image the windows bound the work and are spread over it.
+
+    Args:
+        height: of the image, pixels.
+        width: of the image, pixels.
+        number: of the round.
     """
     result = []
-    for i in range(NUMBER):
+    for i in range(number * NUMBER, (number + 1) * NUMBER):
         scale = SCALES[i % len(SCALES)]
         H, W = size_of(height, width, scale)
         part = min(math.sqrt(PIXELS / (H * W)), 1)

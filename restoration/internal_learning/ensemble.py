@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ class Member:
         tile: Side of the tiles in which it is applied, in pixels.
         seed: Seed of all its randomness.
         device: "cpu", "cuda" or "mps".
+        start: Weights to go on from; None for a new network.
     """
 
     copies: list[NDArray[np.float32]]
@@ -39,11 +41,24 @@ class Member:
     tile: int
     seed: int
     device: str
+    start: list[NDArray[np.float32]] | None = None
 
     @property
     def units(self) -> int:
         """Count the units of its work: optimiser steps, and as many as its application takes."""
         return self.steps + application_units(*self.estimate.shape[-2:])
+
+
+class Learned(NamedTuple):
+    """What comes of a member.
+
+    Attributes:
+        correction: of the estimate, (1, C, H, W).
+        weights: of the network, in the order of its parameters.
+    """
+
+    correction: NDArray[np.float32]
+    weights: list[NDArray[np.float32]]
 
 
 def application_units(height: int, width: int) -> int:
@@ -68,7 +83,7 @@ def network_pool(most: int, device: str) -> Pool:
 
 def optimise(
     pool: Pool, members: Sequence[Member], report: Callable[[int], object]
-) -> list[NDArray[np.float32]]:
+) -> list[Learned]:
     """Optimise networks.
 
     Args:
@@ -77,13 +92,13 @@ def optimise(
         report: Called with the units of work done since the last call, see ``Member.units``.
 
     Returns:
-        Per member its correction of the estimate, (1, C, H, W).
+        What comes of each member.
 
     Raises:
         RestorationError: A network failed, or its process was killed; the others are no longer of
             use.
     """
-    outputs: dict[int, NDArray[np.float32]] = {}
+    outputs: dict[int, Learned] = {}
     with closing(pool.run(members, report)) as ended:
         for index, output in ended:
             if output is None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import LambdaCallback
-from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from restoration.errors import RestorationError
-from restoration.internal_learning.ensemble import Member
+from restoration.internal_learning.ensemble import Learned, Member
 from restoration.internal_learning.learning import WAYS, InternalLearning, Patches, correction
 from restoration.networks.correction import CorrectionNetwork
 from restoration.support.cpu_settings import keep_freed_memory
@@ -25,10 +23,13 @@ KEPT = 2**27  # bytes of freed memory: a step's buffers, not those of a large im
 REPORT_EVERY = 5  # steps between two reports of progress
 
 
-def learned_correction(member: Member, report: Callable[[int], None]) -> NDArray[np.float32]:
-    """Optimise one network and return its correction of the estimate, (1, C, H, W)."""
+def learned(member: Member, report: Callable[[int], None]) -> Learned:
+    """Optimise one network and apply it."""
     torch.manual_seed(member.seed)
     net = CorrectionNetwork(member.estimate.shape[1])
+    if member.start is not None:
+        for parameter, before in zip(net.parameters(), member.start, strict=True):
+            parameter.data.copy_(torch.from_numpy(before))
     patches = Patches([torch.from_numpy(c) for c in member.copies], member.seed)
 
     def report_steps(trainer: Trainer, *_: Any) -> None:
@@ -63,15 +64,14 @@ def learned_correction(member: Member, report: Callable[[int], None]) -> NDArray
     reduced = precision(member.device) != "32-true"
     with torch.autocast(member.device, torch.bfloat16, enabled=reduced):
         result = correction(net, estimate, jpeg, member.tile, report_pixels)
-    return result.cpu().numpy()
+    weights = [parameter.detach().cpu().numpy() for parameter in net.parameters()]
+    return Learned(result.cpu().numpy(), weights)
 
 
-def correction_or_error(
-    member: Member, report: Callable[[int], None]
-) -> NDArray[np.float32] | RestorationError:
+def learned_or_error(member: Member, report: Callable[[int], None]) -> Learned | RestorationError:
     """Optimise one network, or return in one line why it failed."""
     try:
-        return learned_correction(member, report)
+        return learned(member, report)
     except (RuntimeError, MemoryError, ValueError) as error:  # out of memory, most likely
         return RestorationError(f"a network failed: {' '.join(str(error).split())}")
 
@@ -79,7 +79,7 @@ def correction_or_error(
 def main() -> None:
     """Optimise the networks that arrive."""
     keep_freed_memory(KEPT)
-    serve(correction_or_error)
+    serve(learned_or_error)
 
 
 if __name__ == "__main__":

@@ -67,9 +67,10 @@ def test_copies_are_smaller_and_hold_their_original(photo):
         assert 20 < psnr(copy[1:2], copy[2:]) < 35
 
 
+@pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize("size", [(64, 64), (65, 1000), (512, 768), (3000, 4000)])
-def test_windows_have_many_grids_lie_inside_and_are_spread(size):
-    copies = copies_of(*size)
+def test_windows_have_many_grids_lie_inside_and_are_spread(size, number):
+    copies = copies_of(*size, number)
     inside = [(int(size[0] * c.scale), int(size[1] * c.scale)) for c in copies]
     for c, (H, W) in zip(copies, inside, strict=True):
         assert 0 <= c.top <= H - c.height
@@ -81,6 +82,12 @@ def test_windows_have_many_grids_lie_inside_and_are_spread(size):
         for c, (H, W) in zip(copies, inside, strict=True)
     ]
     np.testing.assert_allclose(np.mean(middles, 0), 0.5, atol=0.08)
+
+
+def test_each_round_looks_at_other_windows_of_the_same_sizes():
+    first, second = copies_of(512, 768), copies_of(512, 768, 1)
+    assert [c[:1] + c[3:] for c in first] == [c[:1] + c[3:] for c in second]  # as much work
+    assert not {c[:3] for c in first} & {c[:3] for c in second}
 
 
 def test_large_images_are_sampled_everywhere():
