@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from restoration.networks.correction import CorrectionNetwork
+from restoration.networks.places import PERIOD, padded
 from restoration.support.tiles import tiles_of
 
 RATE = 0.01  # highest learning rate
@@ -19,13 +20,13 @@ WAYS = 8  # to turn and mirror an image
 
 
 class Patches(IterableDataset[Tensor]):
-    """Endless batches of patches, turned and mirrored at random.
+    """Endless batches of patches of whole periods of the blocks, turned and mirrored at random.
 
     Args:
         copies: from ``training_copies``.
         seed: of the choice.
         number: of patches in a batch, N.
-        side: of a patch, S, even; less where a copy is smaller.
+        side: of a patch, S, a multiple of ``PERIOD``; less where a copy is smaller.
 
     Yields:
         (3, N, C, S, S).
@@ -37,7 +38,7 @@ class Patches(IterableDataset[Tensor]):
         self.copies = copies
         self.seed = seed
         self.number = number
-        self.side = min(side, *(size // 2 * 2 for c in copies for size in c.shape[-2:]))
+        self.side = min(side, *(size // PERIOD * PERIOD for c in copies for size in c.shape[-2:]))
 
     def __iter__(self) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(self.seed)
@@ -49,7 +50,10 @@ class Patches(IterableDataset[Tensor]):
             patches = []
             for _ in range(self.number):
                 copy = self.copies[below(len(self.copies))]
-                top, left = (below(size - self.side + 1) for size in copy.shape[-2:])
+                # turned, whole periods are still whole periods
+                top, left = (
+                    PERIOD * below((size - self.side) // PERIOD + 1) for size in copy.shape[-2:]
+                )
                 patch = copy[..., top : top + self.side, left : left + self.side]
                 patches.append(turned(patch, below(WAYS)))
             yield torch.stack(patches, 1)
@@ -115,16 +119,17 @@ def correction(
         estimate: (1, C, H, W) in [0, 1].
         jpeg: the decoded JPEG, the same shape.
         side: of the tiles in which it is computed; of no effect on the result but its rounding.
-        advance: called with the number of pixels done since, ``WAYS`` times those of the image (of
-            even size) in all.
+        advance: called with the number of pixels done since, ``WAYS`` times those of the image in
+            whole periods in all.
 
     Returns:
         (1, C, H, W).
     """
     H, W = estimate.shape[-2:]
-    pair = F.pad(torch.cat([estimate, jpeg]), (0, W % 2, 0, H % 2), mode="replicate")
+    around = (0, padded(W) - W, 0, padded(H) - H)
+    pair = F.pad(torch.cat([estimate, jpeg]), around, mode="replicate")
     result = torch.empty_like(pair[:1])
-    for tile in tiles_of(H + H % 2, W + W % 2, side, net.reach):
+    for tile in tiles_of(padded(H), padded(W), side, padded(net.reach), PERIOD):
         part = tile.outer(pair)
         mean = torch.zeros_like(part[:1])
         for way in range(WAYS):

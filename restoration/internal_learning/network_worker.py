@@ -14,6 +14,7 @@ from restoration.errors import RestorationError
 from restoration.internal_learning.ensemble import Learned, Member
 from restoration.internal_learning.learning import WAYS, InternalLearning, Patches, correction
 from restoration.networks.correction import CorrectionNetwork
+from restoration.networks.places import padded
 from restoration.support.cpu_settings import keep_freed_memory
 from restoration.support.devices import accelerator, precision
 from restoration.support.processes import serve
@@ -53,7 +54,7 @@ def learned(member: Member, report: Callable[[int], None]) -> Learned:
     report(member.steps % REPORT_EVERY)
     net.to(member.device)
     estimate, jpeg = (torch.from_numpy(x).to(member.device) for x in (member.estimate, member.jpeg))
-    H, W = (size + size % 2 for size in estimate.shape[-2:])
+    H, W = (padded(size) for size in estimate.shape[-2:])
     units, done, total = member.units - member.steps, 0, WAYS * H * W
 
     def report_pixels(pixels: int) -> None:

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from restoration.networks.places import PERIOD, placed
+
 
 class Convolution(nn.Module):
     """Convolution whose weights and biases are the rows of one matrix.
@@ -53,7 +55,7 @@ class CorrectionNetwork(nn.Module):
 
     A U-net of two levels: two convolutions at the full size, residual blocks at half of it, and two
     convolutions at the full size over the sum of both. The last one starts at zero, and with it the
-    correction.
+    correction. Every pixel is told its place among the blocks.
 
     Args:
         channels: C of the image.
@@ -64,9 +66,9 @@ class CorrectionNetwork(nn.Module):
 
     def __init__(self, channels: int, fine: int = 32, coarse: int = 64, blocks: int = 4) -> None:
         super().__init__()
-        self.head = nn.Sequential(
-            Convolution(2 * channels, fine), nn.ReLU(), Convolution(fine, fine), nn.ReLU()
-        )
+        self.entry = Convolution(2 * channels, fine)
+        self.place = nn.Parameter(torch.zeros(fine, PERIOD**2))
+        self.head = nn.Sequential(nn.ReLU(), Convolution(fine, fine), nn.ReLU())
         self.middle = nn.Sequential(
             Convolution(fine, coarse, 2),
             *(ResidualBlock(coarse) for _ in range(blocks)),
@@ -82,8 +84,18 @@ class CorrectionNetwork(nn.Module):
         self.reach = 4 + 4 * blocks + 2
 
     def forward(self, estimate: Tensor, jpeg: Tensor) -> Tensor:
-        """Twice (N, C, H, W) in [0, 1], H and W even -> (N, C, H, W)."""
+        """Tell what to add.
+
+        Args:
+            estimate: (N, C, H, W) in [0, 1]; H and W multiples of ``PERIOD``, and the upper left
+                corner is that of a block of every component.
+            jpeg: the same.
+
+        Returns:
+            (N, C, H, W).
+        """
         # scaled to about the same deviation
-        x = self.head(torch.cat([estimate - 0.5, (jpeg - estimate) * 4], 1))
+        x = self.entry(torch.cat([estimate - 0.5, (jpeg - estimate) * 4], 1))
+        x = self.head(placed(x, self.place))
         y: Tensor = self.tail(x + self.middle(x))
         return y

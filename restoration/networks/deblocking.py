@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from restoration.networks.correction import Convolution, ResidualBlock
-
-PERIOD = 16  # pixels after which the grids of blocks repeat, where chroma is subsampled
+from restoration.networks.places import PERIOD, placed
 
 
 class Level(nn.Module):
@@ -90,9 +89,7 @@ class DeblockingNetwork(nn.Module):
         """
         planes = steps[..., None, None].expand(-1, -1, *jpeg.shape[-2:])
         x = self.head(torch.cat([(jpeg - 0.5) * 2, planes], 1))
-        side = round(self.place.shape[1] ** 0.5)
-        place = self.place.view(1, -1, side, side)
-        x = x + place.repeat(1, 1, x.shape[-2] // side, x.shape[-1] // side)
+        x = placed(x, self.place)
         y: Tensor = jpeg + self.tail(self.levels(x)).float() * unit(steps)
         return y
 

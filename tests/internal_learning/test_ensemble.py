@@ -28,8 +28,8 @@ from restoration.support.processes import cores
 
 
 def members(photo, number, steps):
-    """Networks that learn from one copy of 40 x 48 and correct an image of 48 x 40."""
-    target = to_tensor(photo[:40, :48])
+    """Networks that learn from one copy of 32 x 48 and correct an image of 48 x 32."""
+    target = to_tensor(photo[:32, :48])
     copy = torch.cat([target * 0.9, target * 0.8, target]).numpy()
     estimate, jpeg = copy[:1].swapaxes(2, 3).copy(), copy[1:2].swapaxes(2, 3).copy()
     return [Member([copy], estimate, jpeg, steps, 128, seed, "cpu") for seed in range(number)]
@@ -76,7 +76,7 @@ def optimised(todo, report):
 def test_a_network_that_fails_is_one_line(photo):
     (member,) = members(photo, 1, 3)
     wrong = replace(member, estimate=member.estimate[..., :-1])  # does not fit the JPEG
-    with pytest.raises(RestorationError, match=r"^a network failed: .*39.*$"):
+    with pytest.raises(RestorationError, match=r"^a network failed: .*31.*$"):
         optimised([wrong], lambda units: None)
 
 
@@ -94,7 +94,7 @@ def test_each_network_is_the_written_out_loop_and_keeps_its_place(photo):
         for a, b in zip(output.weights, weights, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-4)
     assert np.abs(outputs[0].correction - outputs[1].correction).max() > 1e-3
-    assert sum(units) == 3 * (6 + application_units(48, 40))
+    assert sum(units) == 3 * (6 + application_units(48, 32))
 
 
 def test_a_killed_process_is_an_error_and_not_a_hang(photo):

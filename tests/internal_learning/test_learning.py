@@ -120,19 +120,26 @@ def test_small_images_take_fewer_steps():
 
 
 def test_patches_are_cut_from_the_copies_in_all_ways():
-    """Each value names its place: a patch is a turned square of its copy, alike in all three."""
+    """Each value names its place: a patch is a turned square of its copy, alike in all three.
+
+    Its corners are corners of coding units, whichever way it is turned.
+    """
     places = torch.arange(40.0 * 50).view(1, 1, 40, 50)
     copy = torch.cat([places, places + 0.25, places + 0.5])
-    patches = Patches([copy], seed=3, number=200, side=8)
+    patches = Patches([copy], seed=3, number=200, side=16)
     batch = next(iter(patches))
-    assert batch.shape == (3, 200, 1, 8, 8)
+    assert batch.shape == (3, 200, 1, 16, 16)
     assert torch.equal(batch[1], batch[0] + 0.25)
     assert torch.equal(batch[2], batch[0] + 0.5)
     steps = {(int(p[0, 1] - p[0, 0]), int(p[1, 0] - p[0, 0])) for p in batch[0][:, 0]}
     assert steps == {(x, y) for a in (1, -1) for b in (50, -50) for x, y in ((a, b), (b, a))}
+    first = batch[0].flatten(1).amin(1).long()
+    assert {(int(n) // 50, int(n) % 50) for n in first} == {
+        (y, x) for y in (0, 16) for x in (0, 16, 32)
+    }
     assert torch.equal(next(iter(patches)), batch)
-    assert not torch.equal(next(iter(Patches([copy], seed=4, number=200, side=8))), batch)
-    assert next(iter(Patches([copy[..., :39]], seed=0, side=64))).shape == (3, 8, 1, 38, 38)
+    assert not torch.equal(next(iter(Patches([copy], seed=4, number=200, side=16))), batch)
+    assert next(iter(Patches([copy[..., :39]], seed=0, side=64))).shape == (3, 8, 1, 32, 32)
 
 
 @pytest.mark.parametrize("way", range(8))
@@ -142,7 +149,7 @@ def test_turning_back_undoes_turning(way):
 
 
 def test_a_new_network_corrects_nothing():
-    assert not CorrectionNetwork(1)(*torch.rand(2, 1, 1, 8, 10)).any()
+    assert not CorrectionNetwork(1)(*torch.rand(2, 1, 1, 16, 32)).any()
 
 
 def test_tiny_images_have_nothing_to_learn_from(photo):

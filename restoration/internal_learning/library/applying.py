@@ -12,7 +12,8 @@ from restoration.internal_learning.learning import WAYS, turned, turned_back
 from restoration.internal_learning.library.pictures import luma_and_chroma
 from restoration.jpeg import CompressedImage, Quantised, to_tensor
 from restoration.jpeg.projection import project
-from restoration.networks.deblocking import PERIOD, DeblockingNetwork, coarseness
+from restoration.networks.deblocking import DeblockingNetwork, coarseness
+from restoration.networks.places import PERIOD, padded
 from restoration.support.tiles import tiles_of
 
 SIDE = 512  # of a tile, pixels
@@ -57,11 +58,6 @@ def restored_by(
             advance(tile.pixels)
     result = result[..., :H, :W]
     return result if C == 3 else result.mean(1, keepdim=True)
-
-
-def padded(size: int) -> int:
-    """Round a size up to whole periods of the grids."""
-    return -(-size // PERIOD) * PERIOD
 
 
 def steps_of(file: Quantised) -> Tensor:

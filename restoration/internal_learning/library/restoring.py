@@ -9,11 +9,12 @@ from torch import Tensor
 
 from restoration.budget import RESERVE, Clock
 from restoration.estimate.passes import first_estimate
-from restoration.internal_learning.library.applying import SIDE, padded, restored_by, within_cells
+from restoration.internal_learning.library.applying import SIDE, restored_by, within_cells
 from restoration.internal_learning.library.pictures import SMALLEST
 from restoration.internal_learning.library.tuning import tuned
 from restoration.jpeg import CompressedImage
 from restoration.networks.deblocking import DeblockingNetwork
+from restoration.networks.places import padded
 from restoration.presets import Preset
 from restoration.support.devices import filter_device, precision
 

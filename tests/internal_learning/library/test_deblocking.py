@@ -8,7 +8,8 @@ from restoration.internal_learning.library.applying import restored_by, steps_of
 from restoration.internal_learning.library.pictures import MOST_PIXELS, part_of
 from restoration.jpeg import compress, to_pixels, to_tensor
 from restoration.jpeg.quality import libjpeg_tables
-from restoration.networks.deblocking import PERIOD, DeblockingNetwork, coarseness, unit
+from restoration.networks.deblocking import DeblockingNetwork, coarseness, unit
+from restoration.networks.places import PERIOD
 
 SHAPES = [((8, 12), (1, 1), 1), ((8, 12), (1, 1), 2), ((8,), (1,), 1)]
 
