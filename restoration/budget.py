@@ -10,7 +10,7 @@ from restoration.internal_learning.ensemble import application_units
 from restoration.presets import Preset
 
 FULL_SIZE = 768 * 512  # pixels from which on networks take all steps of their preset
-FEWEST = 100  # steps for the smallest
+FEWEST = 100  # steps for which networks are worth their processes
 STEP_PIXELS = 2**15  # pixels that a pass of the first estimate filters in the time of a step
 # Times the passes' pace that of a whole first estimate, which also smooths and looks for matches.
 BESIDE_PASSES = 1.8
@@ -52,8 +52,12 @@ class Clock:
 
 
 def steps_for(height: int, width: int, preset: Preset) -> int:
-    """Tell how many steps each network takes: fewer for small images, of which it learns less."""
-    return max(round(preset.steps * min(height * width / FULL_SIZE, 1)), min(preset.steps, FEWEST))
+    """Tell how many steps each network takes: fewer for small images, of which it learns less.
+
+    As the fourth root of the pixels: on tuning images of 481 x 321 and 256 x 256 pixels 0.08 and
+    0.10 dB were lost when they were as the pixels.
+    """
+    return max(round(preset.steps * min(height * width / FULL_SIZE, 1) ** 0.25), 1)
 
 
 def estimate_units(height: int, width: int, preset: Preset) -> int:

@@ -115,8 +115,8 @@ def test_a_convolution_is_that_of_its_matrix(kernel):
 def test_small_images_take_fewer_steps():
     preset = Preset(steps=600)
     sizes = ((64, 64), (256, 384), (512, 768), (3000, 4000))
-    assert [steps_for(*size, preset) for size in sizes] == [100, 150, 600, 600]
-    assert steps_for(64, 64, Preset(steps=8)) == 8
+    assert [steps_for(*size, preset) for size in sizes] == [192, 424, 600, 600]
+    assert steps_for(64, 64, Preset(steps=1)) == 1
 
 
 def test_patches_are_cut_from_the_copies_in_all_ways():
