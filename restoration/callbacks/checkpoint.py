@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -18,6 +15,7 @@ from restoration.callbacks.order import directory_of, interval
 from restoration.errors import Interrupted, RestorationError
 from restoration.run_folder import CHECKPOINT
 from restoration.support.files import atomic_file
+from restoration.support.interruption import Interruption
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -83,30 +81,22 @@ class LastCheckpoint(Checkpoint):
     def __init__(self, every: int = 200) -> None:
         self.every = interval(every, "checkpoint.every")
         self.path: Path | None = None
-        self.interrupted = False
-        self.previous: Any = None
+        self.interruption = Interruption()
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Find the place of the checkpoint; every rank must ask."""
         self.path = directory_of(trainer) / CHECKPOINT
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Take over Ctrl-C; Python allows that in the main thread only."""
-        if threading.current_thread() is threading.main_thread():
-            self.previous = signal.signal(signal.SIGINT, self.interrupt)
-
-    def interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Ask for the end of the run; at the second call, end it."""
-        if self.interrupted:
-            raise KeyboardInterrupt
-        self.interrupted = True
+        """Take over Ctrl-C."""
+        self.interruption.__enter__()
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         """Save when due or when asked to stop."""
         assert self.path is not None
-        interrupted = self.interrupted
+        interrupted = self.interruption.asked
         if trainer.world_size > 1:  # all ranks must save, and stop, at the same step
             interrupted = trainer.strategy.reduce_boolean_decision(interrupted, all=False)
         if trainer.global_step % self.every == 0 or interrupted:
@@ -125,24 +115,10 @@ class LastCheckpoint(Checkpoint):
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Give Ctrl-C back."""
-        self.restore_signal()
+        self.interruption.__exit__()
 
     def on_exception(
         self, trainer: Trainer, module: LightningModule, exception: BaseException
     ) -> None:
-        """Give Ctrl-C back.
-
-        Raises:
-            Interrupted: Ctrl-C came before the first step or a second time; Lightning would end the
-                process without a word.
-        """
-        self.restore_signal()
-        if isinstance(exception, KeyboardInterrupt):
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # which Lightning has ignored
-            raise Interrupted("stopped; nothing was saved since the last checkpoint") from exception
-
-    def restore_signal(self) -> None:
-        """Reinstall the handler that was there before the run."""
-        if self.previous is not None:
-            signal.signal(signal.SIGINT, self.previous)
-            self.previous = None
+        """Give Ctrl-C back, see ``Interruption.ended_by``."""
+        self.interruption.ended_by(exception)

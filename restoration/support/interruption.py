@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Any
 
+from restoration.errors import Interrupted
+
 
 class Interruption(AbstractContextManager["Interruption"]):
     """Remember Ctrl-C instead of raising it; a second one is raised at once.
@@ -31,6 +33,18 @@ class Interruption(AbstractContextManager["Interruption"]):
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+
+    def ended_by(self, exception: BaseException) -> None:
+        """Give Ctrl-C back after what ended Lightning's loop.
+
+        Raises:
+            Interrupted: Ctrl-C came before the first step or a second time; Lightning would end the
+                process without a word.
+        """
+        self.__exit__()
+        if isinstance(exception, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # which Lightning has ignored
+            raise Interrupted("stopped; nothing was saved since the last checkpoint") from exception
 
     def __exit__(self, *_: object) -> None:
         """Reinstall the handler that was there before."""

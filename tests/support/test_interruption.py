@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from restoration.errors import Interrupted
 from restoration.support.interruption import Interruption
 
 
@@ -23,6 +24,21 @@ def test_the_first_is_remembered_and_the_second_raised():
         assert interruption.asked
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN])
+def test_a_run_that_ctrl_c_ended_is_told_in_a_line_and_gives_it_back(handler):
+    interruption = Interruption().__enter__()
+    signal.signal(signal.SIGINT, handler)  # Lightning ignores it before it tells of it
+    with pytest.raises(Interrupted, match="stopped; nothing was saved since"):
+        interruption.ended_by(KeyboardInterrupt())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_run_that_an_error_ended_gives_ctrl_c_back():
+    interruption = Interruption().__enter__()
+    interruption.ended_by(ValueError())
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -94,16 +93,8 @@ class Saving(Checkpoint):
     def on_exception(
         self, trainer: Trainer, module: LightningModule, exception: BaseException
     ) -> None:
-        """Give Ctrl-C back.
-
-        Raises:
-            Interrupted: Ctrl-C came before the first step or a second time; Lightning would end the
-                process without a word.
-        """
-        self.interruption.__exit__()
-        if isinstance(exception, KeyboardInterrupt):
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # which Lightning has ignored
-            raise Interrupted("stopped; nothing was saved since the last checkpoint") from exception
+        """Give Ctrl-C back, see ``Interruption.ended_by``."""
+        self.interruption.ended_by(exception)
 
 
 def description_for(pictures: Sequence[Picture], seed: int) -> Description:
