@@ -42,6 +42,11 @@ class Clock:
         return self.told[-1][0] - self.told[0][0]
 
     @property
+    def lasted(self) -> float:
+        """Tell the seconds from the start to this moment."""
+        return time.monotonic() - self.told[0][0]
+
+    @property
     def pace(self) -> float:
         """Tell the seconds for a unit, those that a pass over a pixel takes."""
         (began, _), (first, some), (last, units) = self.told[0], self.told[1], self.told[-1]

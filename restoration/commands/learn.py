@@ -88,6 +88,7 @@ def learn_from(
     # these import torch: seconds
     from restoration.internal_learning.library.checkpoint import description_of, read_library
     from restoration.internal_learning.library.learning import description_for, learn
+    from restoration.internal_learning.library.sizes import USUAL, size_within
     from restoration.support.devices import device_named
     from restoration.support.processes import cores
 
@@ -117,12 +118,13 @@ def learn_from(
     late = len(paths) - len(pictures) - len(refused)
     if late:
         print(f"no time for {late} of {len(paths)} files in this budget", file=sys.stderr)
+    size = USUAL if library.exists() else size_within(budget - spent, device)  # which is kept
     progress = LearningProgress(budget)
     with progress.display:
         learn(
             pictures,
             library,
-            description_for(pictures, seed),
+            description_for(pictures, seed, size),
             budget,
             device=device,
             told=progress.step,

@@ -12,6 +12,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from restoration.errors import RestorationError
+from restoration.internal_learning.library.sizes import ENTRY, USUAL
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.support.durations import readable
 from restoration.support.files import atomic_file
@@ -35,9 +36,9 @@ class Description:
         version: of this format.
     """
 
-    widths: list[int] = field(default_factory=lambda: [64, 96])
-    blocks: list[int] = field(default_factory=lambda: [2, 2])
-    entry: int = 2
+    widths: list[int] = field(default_factory=lambda: list(USUAL.widths))
+    blocks: list[int] = field(default_factory=lambda: list(USUAL.blocks))
+    entry: int = ENTRY
     pictures: list[str] = field(default_factory=list)
     qualities: list[int] = field(default_factory=list)
     steps: int = 0

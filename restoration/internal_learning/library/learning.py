@@ -23,6 +23,7 @@ from restoration.internal_learning.library.checkpoint import (
 )
 from restoration.internal_learning.library.data import WindowData
 from restoration.internal_learning.library.module import LibraryLearning
+from restoration.internal_learning.library.sizes import USUAL, Size
 from restoration.internal_learning.library.windows import Picture
 from restoration.jpeg import estimated_quality
 from restoration.support.devices import accelerator, precision
@@ -97,9 +98,11 @@ class Saving(Checkpoint):
         self.interruption.ended_by(exception)
 
 
-def description_for(pictures: Sequence[Picture], seed: int) -> Description:
-    """Describe a library that is to learn on pictures, with the usual network."""
+def description_for(pictures: Sequence[Picture], seed: int, size: Size = USUAL) -> Description:
+    """Describe a library that is to learn on pictures, with a network of some size."""
     return Description(
+        widths=list(size.widths),
+        blocks=list(size.blocks),
         pictures=[
             picture.estimate.stem for picture in pictures if isinstance(picture.estimate, Path)
         ],

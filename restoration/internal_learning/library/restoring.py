@@ -11,6 +11,7 @@ from restoration.budget import RESERVE, Clock
 from restoration.estimate.passes import first_estimate
 from restoration.internal_learning.library.applying import SIDE, restored_by, within_cells
 from restoration.internal_learning.library.pictures import SMALLEST
+from restoration.internal_learning.library.sizes import pace_of
 from restoration.internal_learning.library.tuning import tuned
 from restoration.jpeg import CompressedImage
 from restoration.networks.deblocking import DeblockingNetwork
@@ -18,9 +19,10 @@ from restoration.networks.places import padded
 from restoration.presets import Preset
 from restoration.support.devices import filter_device, precision
 
-# In pixels of a pass of the first estimate, which take as long:
+# In pixels of a pass of the first estimate, which take as long, for a million weights:
 STEP = 46_000  # an optimiser step
 APPLICATION = 4  # the network in all ways, applied to a pixel
+APPLIED_PIXELS = 2**14  # pixels to which a network is applied, in all ways, in the time of a step
 
 MOST_STEPS = 4000  # in a time that is given
 
@@ -55,7 +57,9 @@ def restore_with(
     first_units = preset.passes * file.height * file.width
     learns = (preset.tuning or budget is not None) and min(file.height, file.width) >= SMALLEST
     steps = preset.tuning if learns else 0
-    total = APPLICATION * pixels + learns * first_units + steps * STEP
+    millions = sum(weights.numel() for weights in net.parameters()) / 1e6
+    step = round(STEP * millions)
+    total = round(APPLICATION * millions) * pixels + learns * first_units + steps * step
 
     def done(units: int) -> None:
         if advance is not None:
@@ -71,16 +75,21 @@ def restore_with(
         there = file.to(filter_device(device))
         estimate = first_estimate(there, preset.passes, preset.count, passed)
         if budget is not None:
-            units = (RESERVE * budget - clock.spent) / clock.pace - APPLICATION * pixels
-            steps = max(min(int(units / STEP), MOST_STEPS), 0)
-            total += steps * STEP
+            pace = pace_of(net, device)
+            steps = int((RESERVE * budget - clock.lasted) / pace - pixels / APPLIED_PIXELS)
+            steps = max(min(steps, MOST_STEPS), 0)
+            total += steps * step
     if steps:
         net = tuned(
-            net, file, estimate, steps, seed=seed, device=device, advance=lambda: done(STEP)
+            net, file, estimate, steps, seed=seed, device=device, advance=lambda: done(step)
         )
     net = net.to(device)
     with torch.autocast(device, torch.bfloat16, enabled=precision(device) != "32-true"):
         image = restored_by(
-            net, jpeg, side=side, device=device, advance=lambda some: done(APPLICATION * some)
+            net,
+            jpeg,
+            side=side,
+            device=device,
+            advance=lambda some: done(round(APPLICATION * millions) * some),
         )
     return within_cells(image, file)
