@@ -128,7 +128,9 @@ def figures(records: Sequence[Record], cells: tables.Cells, best: tables.Cells) 
         drawn.append(plots.psnr_figure(network, quality, some))
     drawn.append(plots.figure_3(records))
     combined = [r for r in records if r.configuration.loss == "kl_q_mse"]
-    drawn.append(plots.figure_4((combined or plain(records))[0]))
+    # of the first run whose images are there
+    histograms = (plots.figure_4(record) for record in combined or plain(records))
+    drawn.append(next(filter(None, histograms), None))
     drawn += [plots.panels(record) for record in sheets(records)]
     return [figure for figure in drawn if figure is not None]
 

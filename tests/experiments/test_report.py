@@ -234,6 +234,20 @@ def test_the_whole_report(runs, tmp_path, capsys):
     assert rows_of(out / "beats_jpeg.csv")[0]["cells above the JPEG"] == "6 of 6"
 
 
+def test_histograms_are_of_the_first_run_whose_images_are_there(runs, tmp_path):
+    """As after a sweep that went on with packed runs, which hold no images."""
+    run = runs / "b-kl_q_mse-100.0-True"
+    result = json.loads((run / "result.json").read_text())
+    place = tmp_path / "b.png"
+    (run / "result.json").write_text(json.dumps(result | {"image": str(place)}))
+    for path in (place, run / "restored.png"):
+        Image.new("RGB", (16, 16), (10, 20, 30)).save(path)
+    assert main(["report", str(runs), "-o", str(tmp_path / "out")]) == 0
+    page = (tmp_path / "out" / "report.md").read_text()
+    assert "Channel histograms of b, quality 10, Q+MSE, lambda 100" in page
+    assert (tmp_path / "out" / "figure4.png").exists()
+
+
 def test_no_runs_and_damaged_runs_are_told(runs, tmp_path, capsys):
     assert main(["report", str(tmp_path / "none"), "-o", str(tmp_path / "out")]) == 1
     assert "there is no folder" in capsys.readouterr().err
