@@ -117,3 +117,18 @@ def test_the_citation_is_of_this_version():
         assert citation[key] == project[same]
     assert citation["keywords"] == project["keywords"]
     assert project["description"] in " ".join(citation["abstract"].split()).replace(":", ".")
+
+
+def test_the_page_on_the_paper_tells_what_its_report_tells():
+    desk = ROOT / "tests/benchmarks/results/desk"
+    page = (desk / "README.md").read_text()
+    with (desk / "claims.csv").open() as file:
+        told = [row for row in csv.DictReader(file) if row["here"]]
+    assert told
+    for row in told:
+        interval = row["95 % interval"] or "none"
+        assert f"| {row['here']} | {interval} | {row['images']} |" in page, row["claim"]
+    for picture in re.findall(r"\((\w+\.png)\)", page):
+        assert (desk / picture).exists()
+    runs = re.search(r"^(\d+) runs", (desk / "report.md").read_text(), re.MULTILINE)
+    assert page.splitlines()[2].startswith(f"{runs[1]} runs")
