@@ -37,3 +37,5 @@ FAST = Preset()
 BALANCED = Preset(rounds=2, tuning=200)
 BEST = Preset(passes=4, count=32, rounds=3, steps=800, tuning=800)
 PRESETS = {"fast": FAST, "balanced": BALANCED, "best": BEST}
+# of 768 x 512 pixels on two CPU cores
+TIMES = {"fast": "3 seconds", "balanced": "1.5 minutes", "best": "4 minutes"}

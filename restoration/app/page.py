@@ -12,7 +12,7 @@ from restoration.app.files import Visits, zipped
 from restoration.app.words import bar, caption, rows
 from restoration.app.work import Work
 from restoration.errors import RestorationError
-from restoration.presets import PRESETS
+from restoration.presets import PRESETS, TIMES
 
 TICK = 0.25  # seconds between two looks at the progress
 FIT = 480  # pixels, the height of a picture that is made to fit
@@ -23,7 +23,6 @@ HEAD = """
 original. Pictures stay on this computer. What is made here is deleted when you close the page:
 download it before.</p>
 """
-TIMES = {"fast": "3 seconds", "balanced": "3 minutes", "best": "9 minutes"}
 OWN = "own"
 ONE = "An original belongs to one picture: give one picture, or no original."
 CSS = (Path(__file__).parent / "page.css").read_text()

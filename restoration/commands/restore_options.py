@@ -6,7 +6,7 @@ from pathlib import Path
 
 from restoration.formats.opening import MOST_PIXELS
 from restoration.formats.writing import FORMATS
-from restoration.presets import PRESETS
+from restoration.presets import PRESETS, TIMES
 from restoration.support.usage import Parser, duration, quality, seed, share, tile
 
 
@@ -43,7 +43,8 @@ def parser() -> Parser:
     p.add_argument(
         "--preset",
         choices=list(PRESETS),
-        help="fast: 3 seconds; balanced: 3 minutes; best: 9 minutes for 768 x 512 on two cores "
+        help="; ".join(f"{name}: {time}" for name, time in TIMES.items())
+        + " for 768 x 512 on two cores "
         "(default: balanced; with --network fast)",
     )
     p.add_argument(
