@@ -13,7 +13,7 @@ from restoration.commands.inputs import find_inputs
 from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.support.durations import readable
 from restoration.support.progress import Display
-from restoration.support.usage import Parser, duration
+from restoration.support.usage import DEVICES, Parser, duration
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +45,7 @@ def parser() -> Parser:
         "--budget", type=duration, default="1h", help="time of all learning: 30m, 8h (default: 1h)"
     )
     p.add_argument("--seed", type=int, default=0, help="of all randomness")
-    p.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
+    p.add_argument("--device", choices=DEVICES, default="auto")
     return p
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from restoration.formats.opening import MOST_PIXELS
 from restoration.formats.writing import FORMATS
 from restoration.presets import PRESETS, TIMES
-from restoration.support.usage import Parser, duration, quality, seed, share, tile
+from restoration.support.usage import DEVICES, Parser, duration, quality, seed, share, tile
 
 
 def parser() -> Parser:
@@ -73,7 +73,7 @@ def parser() -> Parser:
         help="time for each picture instead of a preset: 30s, 5m, 1h",
     )
     p.add_argument("--seed", type=seed, default=0, help="Seed of all randomness.")
-    p.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
+    p.add_argument("--device", choices=DEVICES, default="auto")
     p.add_argument("--truth", type=Path, help="the original of one input, for measuring only")
     p.add_argument(
         "--tile", type=tile, help="side of the tiles of large images, 0 for none (default: 1024)"

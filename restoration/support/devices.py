@@ -7,8 +7,7 @@ from typing import Literal
 import torch
 
 from restoration.errors import RestorationError
-
-DEVICES = ("auto", "cpu", "cuda", "mps")  # cuda: NVIDIA's (and AMD's) GPUs, mps: Apple's
+from restoration.support.usage import DEVICES
 
 
 def device_named(device: str) -> str:

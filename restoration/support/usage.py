@@ -11,6 +11,7 @@ from typing import NoReturn
 from restoration.errors import RestorationError
 from restoration.support.durations import seconds_of
 
+DEVICES = ("auto", "cpu", "cuda", "mps")  # cuda: NVIDIA's (and AMD's) GPUs, mps: Apple's
 SMALLEST_TILE = 128  # pixels; smaller ones would be mostly surroundings
 # Of what jsonargparse says: the option, its types, the value that was given
 KEY = re.compile(r'(?:Parser key|Problem with given class_path|key) "([\w.]+)"')

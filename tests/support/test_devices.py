@@ -5,7 +5,8 @@ import torch
 from lightning.pytorch.accelerators import AcceleratorRegistry
 
 from restoration.errors import RestorationError
-from restoration.support.devices import DEVICES, accelerator, device_named, precision
+from restoration.support.devices import accelerator, device_named, precision
+from restoration.support.usage import DEVICES
 
 
 @pytest.fixture
