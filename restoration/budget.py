@@ -5,8 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from restoration.internal_learning.copies import copies_of
-from restoration.internal_learning.ensemble import application_units
+from restoration.internal_learning.copies import SMALLEST, copies_of
+from restoration.internal_learning.ensemble import (
+    WINDOW_STEP,
+    application_units,
+    restorer_units,
+)
+from restoration.internal_learning.library.pictures import SMALLEST as SMALLEST_WINDOWED
 from restoration.presets import Preset
 
 FULL_SIZE = 768 * 512  # pixels from which on networks take all steps of their preset
@@ -14,8 +19,9 @@ FEWEST = 100  # steps for which networks are worth their processes
 STEP_PIXELS = 2**15  # pixels that a pass of the first estimate filters in the time of a step
 # Times the passes' pace that of a whole first estimate, which also smooths and looks for matches.
 BESIDE_PASSES = 1.8
-LONGEST = 800  # steps of a network before another round is worth more
-MOST_STEPS, MOST_ROUNDS = 4000, 3
+LONGEST = 800  # steps of a network before something else is worth more
+FEWEST_ALONE = 1000  # steps with which a network that restores by itself is an aid
+MOST_STEPS, MOST_ALONE = 4000, 10_000
 # Share of the first round's steps in later rounds, whose networks go on from those before.
 LATER = 0.5
 RESERVE = 0.9  # share of a time that is planned
@@ -56,13 +62,17 @@ class Clock:
         return pace
 
 
-def steps_for(height: int, width: int, preset: Preset) -> int:
-    """Tell how many steps each network takes: fewer for small images, of which it learns less.
+def recipe_for(height: int, width: int, preset: Preset) -> Preset:
+    """Make a preset the recipe of an image: small ones take fewer steps, since they teach less.
 
     As the fourth root of the pixels: on tuning images of 481 x 321 and 256 x 256 pixels 0.08 and
-    0.10 dB were lost when they were as the pixels.
+    0.10 dB were lost when they were as the pixels. The smallest have nothing to learn from.
     """
-    return max(round(preset.steps * min(height * width / FULL_SIZE, 1) ** 0.25), 1)
+    if min(height, width) < SMALLEST:
+        return replace(preset, rounds=0)
+    share = min(height * width / FULL_SIZE, 1) ** 0.25
+    alone = preset.alone if min(height, width) >= SMALLEST_WINDOWED else 0
+    return replace(preset, steps=max(round(preset.steps * share), 1), alone=round(alone * share))
 
 
 def estimate_units(height: int, width: int, preset: Preset) -> int:
@@ -75,11 +85,18 @@ def steps_in(number: int, steps: int) -> int:
     return steps if number == 0 else int(LATER * steps)
 
 
-def rounds_units(height: int, width: int, preset: Preset, rounds: int, steps: int) -> int:
-    """Count the work of all rounds in units, where networks take some steps in the first."""
-    return sum(
-        round_units(height, width, preset, steps_in(number, steps)) for number in range(rounds)
+def networks_units(height: int, width: int, recipe: Preset) -> int:
+    """Count the work of all networks of an image's recipe in units, with that of their copies."""
+    if not recipe.rounds:
+        return 0
+    units = sum(
+        round_units(height, width, recipe, steps_in(number, recipe.steps))
+        for number in range(recipe.rounds)
     )
+    if recipe.alone:
+        restorer = restorer_units(recipe.alone, height, width)
+        units += recipe.networks * restorer * STEP_PIXELS
+    return units
 
 
 def round_units(height: int, width: int, preset: Preset, steps: int) -> int:
@@ -90,28 +107,37 @@ def round_units(height: int, width: int, preset: Preset, steps: int) -> int:
 
 
 def recipe_within(seconds: float, pace: float, height: int, width: int, preset: Preset) -> Preset:
-    """Choose the rounds and steps that fit into a time, once the first estimate is made.
+    """Choose rounds and steps that fit into a time, once the first estimate is made.
 
-    Another round is begun where networks would take more than ``LONGEST`` steps; so the work, and
-    with it the quality, grows with the time.
+    A second round is begun where networks would take more than ``LONGEST`` steps; where there is
+    time for ``FEWEST_ALONE`` steps after two such rounds, a network learns to restore the JPEG by
+    itself. So the work, and with it the quality, grows with the time.
 
     Args:
         seconds: that are left.
         pace: seconds for a unit of work on this machine.
         height: of the image, pixels.
         width: of the image, pixels.
-        preset: tells all but rounds and steps.
+        preset: tells all else.
 
     Returns:
-        The recipe; its steps are those for this very image. No rounds where not even the fewest
-        steps fit.
+        The recipe of this very image. No rounds where not even the fewest steps fit, or where it is
+        too small.
     """
-    units = int((RESERVE * seconds - START) / pace)
-    for rounds in range(1, MOST_ROUNDS + 1):
+    most = recipe_for(height, width, replace(preset, rounds=1, alone=MOST_ALONE))
+    units = int((RESERVE * seconds - START) / pace) if most.rounds else 0
+    for rounds in (1, 2):
         left = units - rounds * round_units(height, width, preset, 0)
         steps = int(left / (1 + LATER * (rounds - 1))) // (preset.networks * STEP_PIXELS)
         if steps < FEWEST:
             return replace(preset, rounds=0)
         if steps <= LONGEST:
             break
-    return replace(preset, rounds=rounds, steps=min(steps, MOST_STEPS))
+    recipe = replace(preset, rounds=rounds, steps=min(steps, MOST_STEPS), alone=0)
+    if steps <= LONGEST:
+        return recipe
+    usual = replace(recipe, steps=LONGEST)
+    left = units - networks_units(height, width, usual)
+    alone = left // (preset.networks * STEP_PIXELS) - restorer_units(0, height, width)
+    alone = min(int(alone / WINDOW_STEP), most.alone)
+    return replace(usual, alone=alone) if alone >= FEWEST_ALONE else recipe

@@ -14,16 +14,16 @@ from restoration.budget import (
     STEP_PIXELS,
     Clock,
     estimate_units,
+    networks_units,
+    recipe_for,
     recipe_within,
-    rounds_units,
-    steps_for,
     steps_in,
 )
 from restoration.errors import RestorationError
 from restoration.estimate.passes import first_estimate
 from restoration.history import History
-from restoration.internal_learning.copies import SMALLEST, training_copies
-from restoration.internal_learning.ensemble import Member, network_pool, optimise
+from restoration.internal_learning.copies import training_copies
+from restoration.internal_learning.ensemble import Member, Restorer, network_pool, optimise
 from restoration.jpeg import CompressedImage, Quantised, Separations, to_pixels, to_tensor
 from restoration.jpeg.projection import project
 from restoration.presets import Preset
@@ -55,6 +55,8 @@ def restore_jpeg(
     The first estimate, corrected by the mean of what the networks of all rounds say, is projected
     onto the narrowed quantisation constraint set. Networks of a later round go on from those of the
     round before, on copies of what these made of the image. The later a round, the more it counts.
+    Half of the result is that of networks that restore the JPEG by themselves, where the recipe has
+    some: they learn last, on windows of what the others made.
 
     Args:
         jpeg: the file.
@@ -75,54 +77,58 @@ def restore_jpeg(
     file = jpeg.quantised.to(filter_device(device))
     H, W = file.height, file.width
     side = tile_side(H, W, tile)
-    small = min(H, W) < SMALLEST
-    rounds = 0 if small else preset.rounds
-    steps = steps_for(H, W, preset)
-    total = estimate_units(H, W, preset)
-    if budget is None and rounds:
-        total += rounds_units(H, W, preset, rounds, steps)
+    recipe = recipe_for(H, W, preset)
+    total = estimate_units(H, W, recipe)
+    if budget is None:
+        total += networks_units(H, W, recipe)
 
     def done(units: int) -> None:
         clock.advance(units)
         if advance:
             advance(units, total)
 
-    def first(some: Quantised) -> Tensor:
-        return first_estimate(some, preset.passes, preset.count, done)
+    def first(some: Quantised, advance: Callable[[int], object] = bool) -> Tensor:
+        return first_estimate(some, recipe.passes, recipe.count, advance)
+
+    def copied(pixels: int) -> None:
+        done(recipe.passes * pixels)
+
+    def seeds(number: int) -> range:  # of the networks of a round
+        return range(seed + number * recipe.networks, seed + (number + 1) * recipe.networks)
 
     def stepped(steps: int) -> None:
         done(steps * STEP_PIXELS)
 
     clock = Clock()
-    with nullcontext(pool) if pool else network_pool(preset.networks, device) as workers:
-        if rounds and budget is None:
+    with nullcontext(pool) if pool else network_pool(recipe.networks, device) as workers:
+        if recipe.rounds and budget is None:
             workers.begin()  # while the first estimate is made, where it is known they are needed
-        estimate = image = first(file)
-        if budget is not None and not small:
+        estimate = image = first(file, done)
+        if budget is not None:
             recipe = recipe_within(budget - clock.spent, clock.pace, H, W, preset)
-            rounds, steps = recipe.rounds, recipe.steps
-            if rounds:
-                total += rounds_units(H, W, preset, rounds, steps)
+            total += networks_units(H, W, recipe)
+            if recipe.rounds:
                 workers.begin()
-        if not rounds:
+        if not recipe.rounds:
             return project(estimate, file).clamp_(0, 1).cpu()
         correction = torch.zeros_like(estimate)
-        started: list[list[NDArray[np.float32]] | None] = [None] * preset.networks
-        for number in range(rounds):
-            examples = [x.cpu().numpy() for x in training_copies(file, image, first, number)]
-            seeds = range(seed + number * preset.networks, seed + (number + 1) * preset.networks)
+        started: list[list[NDArray[np.float32]] | None] = [None] * recipe.networks
+        for number in range(recipe.rounds):
+            examples = [
+                x.cpu().numpy() for x in training_copies(file, image, first, number, copied)
+            ]
             members = [
                 Member(
                     examples,
                     estimate.cpu().contiguous().numpy(),
                     to_tensor(jpeg.pixels).numpy(),
-                    steps_in(number, steps),
+                    steps_in(number, recipe.steps),
                     side,
                     some_seed,
                     device,
                     weights,
                 )
-                for some_seed, weights in zip(seeds, started, strict=True)
+                for some_seed, weights in zip(seeds(number), started, strict=True)
             ]
             learned = optimise(workers, members, stepped)
             started = [x.weights for x in learned]
@@ -130,6 +136,16 @@ def restore_jpeg(
             # of later rounds the heavier: weights 1, 2, 3, ... of all
             correction.lerp_(torch.from_numpy(mean).to(file.device), 2 / (number + 2))
             image = project(estimate + correction, file, CORRECTED_SHRINK).clamp_(0, 1)
+        if recipe.alone:
+            given = image.cpu().contiguous().numpy()
+            restorers = [
+                Restorer(jpeg, given, recipe.alone, side, some_seed, device)
+                for some_seed in seeds(recipe.rounds)
+            ]
+            mean = np.mean([x.correction for x in optimise(workers, restorers, stepped)], 0)
+            by_themselves = image + torch.from_numpy(mean).to(file.device)
+            both = (estimate + correction).lerp(by_themselves, 0.5)
+            image = project(both, file, CORRECTED_SHRINK).clamp_(0, 1)
     return image.cpu()
 
 

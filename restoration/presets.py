@@ -9,9 +9,9 @@ from dataclasses import dataclass
 class Preset:
     """How much work goes into an image.
 
-    A first estimate (``first_estimate``) is corrected by the mean of what independently optimised
-    networks have learned on smaller copies of the image, and projected
-    onto the narrowed quantisation constraint set. Networks of a later round go on from those of the
+    A first estimate (``first_estimate``) is corrected by what a network, or the mean of several
+    that are optimised independently, has learned on smaller copies of the image, and projected onto
+    the narrowed quantisation constraint set. Networks of a later round go on from those of the
     round before, on copies of what these made of the image.
 
     Attributes:
@@ -23,19 +23,22 @@ class Preset:
             half as many in later rounds.
         tuning: where the network of a library is given, its further steps on the image's own
             smaller copies, instead of all rounds.
+        alone: steps of as many networks that, after all rounds, learn from windows made on the fly
+            to restore the JPEG by themselves; the result is the mean of both.
     """
 
     passes: int = 3
     count: int = 16
     rounds: int = 0
-    networks: int = 2
+    networks: int = 1
     steps: int = 400
     tuning: int = 0
+    alone: int = 0
 
 
 FAST = Preset()
 BALANCED = Preset(rounds=2, tuning=200)
-BEST = Preset(passes=4, count=32, rounds=3, steps=800, tuning=800)
+BEST = Preset(passes=4, count=32, rounds=2, networks=2, steps=800, tuning=800, alone=2000)
 PRESETS = {"fast": FAST, "balanced": BALANCED, "best": BEST}
 # of 768 x 512 pixels on two CPU cores
 TIMES = {"fast": "3 seconds", "balanced": "1.5 minutes", "best": "4 minutes"}

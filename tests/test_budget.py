@@ -13,15 +13,16 @@ from restoration.budget import (
     RESERVE,
     START,
     Clock,
+    networks_units,
+    recipe_for,
     recipe_within,
-    rounds_units,
 )
 from restoration.commands.restore import main
 from restoration.errors import RestorationError
 from restoration.jpeg import compress, to_tensor
 from restoration.metrics import psnr
 from restoration.pipeline import restore_jpeg
-from restoration.presets import FAST
+from restoration.presets import FAST, Preset
 from restoration.support.files import find
 
 SECONDS = [0.1, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 5000]
@@ -33,20 +34,36 @@ def test_more_time_is_more_work_and_all_of_it_fits(size, pace):
     work = []
     for seconds in SECONDS:
         recipe = recipe_within(seconds, pace, *size, FAST)
-        units = rounds_units(*size, FAST, recipe.rounds, recipe.steps)
+        units = networks_units(*size, recipe)
         work.append(units)
         if recipe.rounds:
             assert START + units * pace <= RESERVE * seconds
             assert recipe.steps >= FEWEST
-            assert recipe.steps <= LONGEST or recipe.rounds == 3
+            assert recipe.steps <= LONGEST or (recipe.rounds == 2 and not recipe.alone)
     assert work == sorted(work)
     assert work[0] == 0
 
 
 def test_the_time_is_used():
-    recipe = recipe_within(60, 3e-6, 512, 768, FAST)
-    spent = START + rounds_units(512, 768, FAST, recipe.rounds, recipe.steps) * 3e-6
-    assert spent > 0.95 * RESERVE * 60
+    for seconds in (60, 300, 600):
+        recipe = recipe_within(seconds, 3e-6, 512, 768, FAST)
+        spent = START + networks_units(512, 768, recipe) * 3e-6
+        assert 0.95 * RESERVE * seconds < spent <= RESERVE * seconds
+
+
+def test_much_time_goes_into_rounds_then_into_networks_that_restore_by_themselves():
+    recipes = [recipe_within(t, 3e-6, 512, 768, FAST) for t in (60, 160, 400, 9000)]
+    assert [recipe.rounds for recipe in recipes] == [1, 2, 2, 2]
+    assert [recipe.alone > 0 for recipe in recipes] == [False, False, True, True]
+    assert recipes[-1].alone == 10_000
+
+
+def test_small_images_take_fewer_steps_or_none():
+    preset = Preset(rounds=2, steps=400, alone=2000)
+    recipes = [recipe_for(*size, preset) for size in [(512, 768), (128, 192), (95, 900), (63, 900)]]
+    assert [recipe.rounds for recipe in recipes] == [2, 2, 2, 0]
+    assert [recipe.steps for recipe in recipes[:2]] == [400, 200]
+    assert [recipe.alone for recipe in recipes[:3]] == [2000, 1000, 0]
 
 
 def test_a_slow_start_is_not_the_pace(monkeypatch):

@@ -13,6 +13,7 @@ from torch import Tensor
 from restoration.jpeg import Quantised, to_8bit
 from restoration.jpeg.operator import BLOCK
 from restoration.jpeg.recompression import compress_like
+from restoration.support.threads import side_by_side
 
 SMALLEST = 64  # pixels of the shorter side: smaller images have too little to learn from
 NUMBER = 16
@@ -43,7 +44,11 @@ class Copy(NamedTuple):
 
 
 def training_copies(
-    file: Quantised, estimate: Tensor, restore: Callable[[Quantised], Tensor], number: int = 0
+    file: Quantised,
+    estimate: Tensor,
+    restore: Callable[[Quantised], Tensor],
+    number: int = 0,
+    advance: Callable[[int], object] = bool,
 ) -> list[Tensor]:
     """Make JPEGs whose original is known: smaller copies of the estimate, compressed like the file.
 
@@ -53,8 +58,9 @@ def training_copies(
     Args:
         file: what it knows.
         estimate: of its original, (1, C, H, W) in [0, 1].
-        restore: what made the estimate from the file.
+        restore: what made the estimate from the file; called in several threads at once on a CPU.
         number: of the round, from 0; each looks at other windows.
+        advance: called after every copy, with its pixels.
 
     Returns:
         Per copy (3, C, h, w): estimate, JPEG and original.
@@ -67,12 +73,20 @@ def training_copies(
         scale: F.interpolate(estimate, size_of(*size, scale), mode="bicubic", antialias=True)
         for scale in SCALES
     }
-    result = []
-    for scale, top, left, h, w in copies_of(*size, number):
-        original = smaller[scale][..., top : top + h, left : left + w].clamp(0, 1)
+    originals = [
+        smaller[scale][..., top : top + h, left : left + w].clamp(0, 1)
+        for scale, top, left, h, w in copies_of(*size, number)
+    ]
+
+    def example(original: Tensor) -> Tensor:
         compressed = compress_like(original, file)
-        decoded = to_8bit(compressed.decode())
-        result.append(torch.cat([restore(compressed), decoded, original]))
+        return torch.cat([restore(compressed), to_8bit(compressed.decode()), original])
+
+    result = []
+    on_cpu = estimate.device.type == "cpu"
+    for made in side_by_side(example, originals) if on_cpu else map(example, originals):
+        result.append(made)
+        advance(made.shape[-2] * made.shape[-1])
     return result
 
 

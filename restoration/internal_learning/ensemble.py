@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restoration.errors import RestorationError
+from restoration.jpeg import CompressedImage
 from restoration.support.pool import Pool
 from restoration.support.processes import cores
 
 # Processes side by side, however many cores there are: each may take 2 GiB of memory.
 MOST_WORKERS = 4
+WINDOW_STEP = 1.7  # optimiser steps of a member that take as long as one of a restorer
 APPLIED_PIXELS = 2**14  # pixels to which a network is applied, in all ways, in the time of a step
 
 
@@ -49,16 +51,49 @@ class Member:
         return self.steps + application_units(*self.estimate.shape[-2:])
 
 
-class Learned(NamedTuple):
-    """What comes of a member.
+@dataclass(frozen=True)
+class Restorer:
+    """One network to optimise on windows made on the fly, which restores the JPEG by itself.
+
+    It errs unlike those that correct an estimate: the mean of both is better than either.
 
     Attributes:
-        correction: of the estimate, (1, C, H, W).
+        jpeg: The file.
+        estimate: Of its original, (1, C, H, W) in [0, 1]; what the windows are cut out of.
+        steps: Number of optimiser steps.
+        tile: Side of the tiles in which it is applied, in pixels.
+        seed: Seed of all its randomness.
+        device: "cpu", "cuda" or "mps".
+    """
+
+    jpeg: CompressedImage
+    estimate: NDArray[np.float32]
+    steps: int
+    tile: int
+    seed: int
+    device: str
+
+    @property
+    def units(self) -> int:
+        """Count the units of its work, those of ``Member``."""
+        return restorer_units(self.steps, *self.estimate.shape[-2:])
+
+
+class Learned(NamedTuple):
+    """What comes of a network.
+
+    Attributes:
+        correction: of the estimate that it was given, (1, C, H, W).
         weights: of the network, in the order of its parameters.
     """
 
     correction: NDArray[np.float32]
     weights: list[NDArray[np.float32]]
+
+
+def restorer_units(steps: int, height: int, width: int) -> int:
+    """Count the work of a ``Restorer`` in the optimiser steps of a ``Member``."""
+    return round(WINDOW_STEP * (steps + application_units(height, width)))
 
 
 def application_units(height: int, width: int) -> int:
@@ -82,28 +117,28 @@ def network_pool(most: int, device: str) -> Pool:
 
 
 def optimise(
-    pool: Pool, members: Sequence[Member], report: Callable[[int], object]
+    pool: Pool, networks: Sequence[Member | Restorer], report: Callable[[int], object]
 ) -> list[Learned]:
     """Optimise networks.
 
     Args:
         pool: Processes, see ``network_pool``.
-        members: What to optimise.
+        networks: What to optimise.
         report: Called with the units of work done since the last call, see ``Member.units``.
 
     Returns:
-        What comes of each member.
+        What comes of each network.
 
     Raises:
         RestorationError: A network failed, or its process was killed; the others are no longer of
             use.
     """
     outputs: dict[int, Learned] = {}
-    with closing(pool.run(members, report)) as ended:
+    with closing(pool.run(networks, report)) as ended:
         for index, output in ended:
             if output is None:
                 raise RestorationError("a process that optimised a network failed or was killed")
             if isinstance(output, RestorationError):
                 raise output
             outputs[index] = output
-    return [outputs[i] for i in range(len(members))]
+    return [outputs[i] for i in range(len(networks))]

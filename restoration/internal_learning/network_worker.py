@@ -1,4 +1,4 @@
-"""The process that optimises networks for ``ensemble``: members in, corrections out."""
+"""The process that optimises networks for ``ensemble``: what to learn in, corrections out."""
 
 from __future__ import annotations
 
@@ -11,9 +11,14 @@ from lightning.pytorch.callbacks import LambdaCallback
 from torch.utils.data import DataLoader
 
 from restoration.errors import RestorationError
-from restoration.internal_learning.ensemble import Learned, Member
+from restoration.internal_learning.ensemble import Learned, Member, Restorer, application_units
 from restoration.internal_learning.learning import WAYS, InternalLearning, Patches, correction
+from restoration.internal_learning.library.applying import restored_by
+from restoration.internal_learning.library.module import RATE
+from restoration.internal_learning.library.sizes import ENTRY, USUAL
+from restoration.internal_learning.library.tuning import tuned
 from restoration.networks.correction import CorrectionNetwork
+from restoration.networks.deblocking import DeblockingNetwork
 from restoration.networks.places import padded
 from restoration.support.cpu_settings import keep_freed_memory
 from restoration.support.devices import accelerator, precision
@@ -69,10 +74,53 @@ def learned(member: Member, report: Callable[[int], None]) -> Learned:
     return Learned(result.cpu().numpy(), weights)
 
 
-def learned_or_error(member: Member, report: Callable[[int], None]) -> Learned | RestorationError:
+def learned_alone(restorer: Restorer, report: Callable[[int], None]) -> Learned:
+    """Optimise one network that restores the JPEG by itself, and apply it."""
+    steps, device = restorer.steps, restorer.device
+    H, W = restorer.estimate.shape[-2:]
+    parts = steps + application_units(H, W)  # all of about the same time
+    done = 0.0
+
+    def told(some: float) -> None:
+        nonlocal done
+        before, done = done, done + some
+        report(int(done * restorer.units / parts) - int(before * restorer.units / parts))
+
+    torch.manual_seed(restorer.seed)
+    net = DeblockingNetwork(*USUAL, ENTRY)
+    estimate = torch.from_numpy(restorer.estimate)
+    net = tuned(
+        net,
+        restorer.jpeg.quantised,
+        estimate,
+        steps,
+        RATE,
+        restorer.seed,
+        device,
+        advance=lambda: told(1),
+    ).to(device)
+    share = (parts - steps) / (padded(H) * padded(W))
+    reduced = precision(device) != "32-true"
+    with torch.autocast(device, torch.bfloat16, enabled=reduced):
+        image = restored_by(
+            net,
+            restorer.jpeg,
+            side=restorer.tile,
+            device=device,
+            advance=lambda pixels: told(share * pixels),
+        )
+    weights = [parameter.detach().cpu().numpy() for parameter in net.parameters()]
+    return Learned((image.cpu() - estimate).numpy(), weights)
+
+
+def learned_or_error(
+    network: Member | Restorer, report: Callable[[int], None]
+) -> Learned | RestorationError:
     """Optimise one network, or return in one line why it failed."""
     try:
-        return learned(member, report)
+        if isinstance(network, Member):
+            return learned(network, report)
+        return learned_alone(network, report)
     except (RuntimeError, MemoryError, ValueError) as error:  # out of memory, most likely
         return RestorationError(f"a network failed: {' '.join(str(error).split())}")
 

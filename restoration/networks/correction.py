@@ -64,7 +64,7 @@ class CorrectionNetwork(nn.Module):
         blocks: residual blocks at half the size.
     """
 
-    def __init__(self, channels: int, fine: int = 32, coarse: int = 64, blocks: int = 4) -> None:
+    def __init__(self, channels: int, fine: int = 32, coarse: int = 48, blocks: int = 4) -> None:
         super().__init__()
         self.entry = Convolution(2 * channels, fine)
         self.place = nn.Parameter(torch.zeros(fine, PERIOD**2))

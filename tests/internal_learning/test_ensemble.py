@@ -16,13 +16,18 @@ from PIL import Image
 from restoration.errors import RestorationError
 from restoration.internal_learning.ensemble import (
     Member,
+    Restorer,
     application_units,
     network_pool,
     optimise,
+    restorer_units,
 )
 from restoration.internal_learning.learning import RATE, Patches
-from restoration.jpeg import to_tensor
+from restoration.internal_learning.library.applying import restored_by
+from restoration.internal_learning.library.tuning import tuned
+from restoration.jpeg import compress, to_tensor
 from restoration.networks.correction import CorrectionNetwork
+from restoration.networks.deblocking import DeblockingNetwork
 from restoration.support.devices import precision
 from restoration.support.processes import cores
 
@@ -95,6 +100,24 @@ def test_each_network_is_the_written_out_loop_and_keeps_its_place(photo):
             np.testing.assert_allclose(a, b, atol=1e-4)
     assert np.abs(outputs[0].correction - outputs[1].correction).max() > 1e-3
     assert sum(units) == 3 * (6 + application_units(48, 32))
+
+
+def test_a_network_that_restores_by_itself_is_a_library_of_one_picture(photo):
+    jpeg = compress(photo[:96, :128], 10)
+    estimate, units = jpeg.quantised.decode().clamp(0, 1), []
+    torch.set_num_threads(cores())  # as many as its process has
+    restorer = Restorer(jpeg, estimate.numpy(), 6, 512, 3, "cpu")
+    with network_pool(1, "cpu") as pool:
+        (output,) = optimise(pool, [restorer], units.append)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        net = DeblockingNetwork((64, 96), (2, 2), 2)
+    net = tuned(net, jpeg.quantised, estimate, 6, rate=0.01, seed=3)
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision("cpu") != "32-true"):
+        image = restored_by(net, jpeg)
+    np.testing.assert_allclose(output.correction, (image - estimate).numpy(), atol=2e-4)
+    assert np.abs(output.correction).max() > 1e-3
+    assert sum(units) == restorer.units == restorer_units(6, 96, 128)
 
 
 def test_a_killed_process_is_an_error_and_not_a_hang(photo):

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from PIL import Image
 
 from restoration import pipeline
-from restoration.budget import steps_for
+from restoration.budget import recipe_for
 from restoration.estimate.passes import first_estimate
 from restoration.formats.opening import open_image
 from restoration.internal_learning.copies import NUMBER, copies_of, training_copies
-from restoration.internal_learning.ensemble import Learned
+from restoration.internal_learning.ensemble import Learned, Member
 from restoration.internal_learning.learning import Patches, turned, turned_back
 from restoration.jpeg import Quantised, compress, to_8bit, to_tensor
 from restoration.jpeg.projection import project
@@ -57,8 +57,12 @@ def test_compression_of_grey(photo):
 def test_copies_are_smaller_and_hold_their_original(photo):
     estimate = to_tensor(photo)
     seen: list[Quantised] = []
+    told: list[int] = []
     copies = training_copies(
-        compress(photo, 10).quantised, estimate, lambda f: seen.append(f) or f.decode() * 0.5
+        compress(photo, 10).quantised,
+        estimate,
+        lambda f: seen.append(f) or f.decode() * 0.5,
+        advance=told.append,
     )
     windows = copies_of(192, 192)
     for copy, (scale, top, left, h, w) in zip(copies, windows, strict=True):
@@ -66,10 +70,11 @@ def test_copies_are_smaller_and_hold_their_original(photo):
         small = np.array(Image.fromarray(photo).resize((side, side), Image.Resampling.BICUBIC))
         window = small[top : top + h, left : left + w]
         assert psnr(copy[2:], to_tensor(window)) > 40  # Pillow's bicubic, rounded
-    for copy, file in zip(copies, seen, strict=True):
-        torch.testing.assert_close(copy[0], file.decode()[0] * 0.5)
-        torch.testing.assert_close(copy[1], to_8bit(file.decode())[0])
+    decoded = {to_8bit(f.decode()).numpy().tobytes(): f.decode() for f in seen}  # in any order
+    for copy in copies:
+        torch.testing.assert_close(copy[:1], decoded.pop(copy[1:2].numpy().tobytes()) * 0.5)
         assert 20 < psnr(copy[1:2], copy[2:]) < 35
+    assert told == [c.height * c.width for c in windows]
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -120,8 +125,8 @@ def test_a_convolution_is_that_of_its_matrix(kernel):
 def test_small_images_take_fewer_steps():
     preset = Preset(steps=600)
     sizes = ((64, 64), (256, 384), (512, 768), (3000, 4000))
-    assert [steps_for(*size, preset) for size in sizes] == [192, 424, 600, 600]
-    assert steps_for(64, 64, Preset(steps=1)) == 1
+    assert [recipe_for(*size, preset).steps for size in sizes] == [192, 424, 600, 600]
+    assert recipe_for(64, 64, Preset(steps=1)).steps == 1
 
 
 def test_patches_are_cut_from_the_copies_in_all_ways():
@@ -178,7 +183,7 @@ def test_odd_sizes_and_other_samplings_are_corrected(photo, grey):
 
 
 def test_rounds_go_on_from_each_other_and_later_ones_count_more(photo, monkeypatch):
-    """Three rounds of two networks whose corrections are known: weights 1, 2, 3."""
+    """Three rounds of two networks whose corrections are known, weights 1, 2, 3."""
     jpeg = compress(photo[:64, :96], 10)
     estimate = first_estimate(jpeg.quantised)
     corrections, rounds = iter([0.01, -0.02, 0.03]), []
@@ -193,7 +198,7 @@ def test_rounds_go_on_from_each_other_and_later_ones_count_more(photo, monkeypat
 
     monkeypatch.setattr(pipeline, "optimise", optimise)
     pool = SimpleNamespace(begin=lambda: None)
-    preset = Preset(rounds=3, steps=400)
+    preset = Preset(rounds=3, networks=2, steps=400)
     image = restore_jpeg(jpeg, preset, seed=5, device="cpu", pool=pool)
     mean = (1 * 0.01 - 2 * 0.02 + 3 * 0.03) / 6
     expected = project(estimate + mean, jpeg.quantised, 0.75).clamp(0, 1)
@@ -201,8 +206,35 @@ def test_rounds_go_on_from_each_other_and_later_ones_count_more(photo, monkeypat
     assert [[m.seed for m in members] for members in rounds] == [[5, 6], [7, 8], [9, 10]]
     assert [m.start for m in rounds[0]] == [None, None]
     assert [m.start[0].item() for m in rounds[1] + rounds[2]] == [5, 6, 7, 8]
-    first = steps_for(64, 96, preset)
+    first = recipe_for(64, 96, preset).steps
     assert [m.steps for members in rounds for m in members] == [first] * 2 + [first // 2] * 4
+
+
+def test_half_of_the_result_is_of_networks_that_restore_by_themselves(photo, monkeypatch):
+    jpeg = compress(photo[:96, :112], 10)
+    estimate = first_estimate(jpeg.quantised)
+    last = []
+
+    def optimise(pool, networks, report):
+        last[:] = networks
+        if isinstance(networks[0], Member):
+            return [Learned(np.full_like(m.estimate, 0.01), []) for m in networks]
+        return [
+            Learned(np.full_like(m.estimate, level), [])
+            for m, level in zip(networks, (0.01, -0.05), strict=True)
+        ]
+
+    monkeypatch.setattr(pipeline, "optimise", optimise)
+    pool = SimpleNamespace(begin=lambda: None)
+    preset = Preset(rounds=1, networks=2, steps=400, alone=1000)
+    image = restore_jpeg(jpeg, preset, seed=5, device="cpu", pool=pool)
+    corrected = project(estimate + 0.01, jpeg.quantised, 0.75).clamp(0, 1)
+    mean = ((estimate + 0.01) + (corrected - 0.02)) / 2
+    expected = project(mean, jpeg.quantised, 0.75).clamp(0, 1)
+    torch.testing.assert_close(image, expected, atol=1e-5, rtol=0)
+    assert [m.seed for m in last] == [7, 8]
+    np.testing.assert_allclose(last[0].estimate, corrected, atol=1e-5)
+    assert last[0].steps == recipe_for(96, 112, preset).alone
 
 
 def violations(image, jpeg):
