@@ -38,7 +38,7 @@ class Preset:
 
 FAST = Preset()
 BALANCED = Preset(rounds=2, tuning=200)
-BEST = Preset(passes=4, count=32, rounds=2, networks=2, steps=800, tuning=800, alone=2000)
+BEST = Preset(passes=4, count=32, rounds=2, networks=2, tuning=800, alone=1600)
 PRESETS = {"fast": FAST, "balanced": BALANCED, "best": BEST}
 # of 768 x 512 pixels on two CPU cores
-TIMES = {"fast": "3 seconds", "balanced": "1.5 minutes", "best": "4 minutes"}
+TIMES = {"fast": "3 seconds", "balanced": "1 minute", "best": "6 minutes"}

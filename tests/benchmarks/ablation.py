@@ -67,25 +67,16 @@ NETWORKS = {
     "all": ({}, None),
     "no network": ({"rounds": 0}, None),
     "one round": ({"rounds": 1}, None),
-    "one round of as many networks": ({"rounds": 1, "networks": 2 * BALANCED.networks}, None),
-    "one network per round": ({"networks": 1}, None),
+    "three rounds": ({"rounds": 3}, None),
+    "two networks": ({"networks": 2}, None),
     "half the steps": ({"steps": BALANCED.steps // 2}, None),
-    "4 copies": ({}, patch.object(copies, "NUMBER", 4)),
+    "twice the steps": ({"steps": BALANCED.steps * 2}, None),
+    "8 copies": ({}, patch.object(copies, "NUMBER", 8)),
     "copies at half the size alone": ({}, patch.object(copies, "SCALES", (0.5,))),
     "cells of 0.5 steps": ({}, patch.object(restoring, "CORRECTED_SHRINK", 0.5)),
     "whole cells": ({}, patch.object(restoring, "CORRECTED_SHRINK", 1.0)),
-    "three rounds": ({"rounds": 3}, None),
-    "twice the steps": ({"steps": BALANCED.steps * 2}, None),
     "larger groups": ({"count": 32}, None),
-    "one round, 4 copies": ({"rounds": 1}, patch.object(copies, "NUMBER", 4)),
-    "one round, 4 copies, 600 steps": (
-        {"rounds": 1, "steps": 600},
-        patch.object(copies, "NUMBER", 4),
-    ),
-    "two rounds of one network, 4 copies": (
-        {"networks": 1},
-        patch.object(copies, "NUMBER", 4),
-    ),
+    "and a network by itself": ({"alone": 2000}, None),
 }
 
 
