@@ -10,12 +10,14 @@ import torch
 
 from restoration.support.processes import cores
 
+MOST_THREADS = 8  # more would wait for Python's own part, and take memory
+
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
 
 
 def side_by_side(work: Callable[[Thing], Result], things: Iterable[Thing]) -> Iterator[Result]:
-    """Work on each thing in one thread, as many at a time as there are cores.
+    """Work on each thing in one thread, as many at a time as there are cores, up to eight.
 
     Many operations on few pixels wait for each other when threads share them: two things side by
     side take half to three quarters of the time of one after the other on two cores. What comes out
@@ -33,7 +35,8 @@ def side_by_side(work: Callable[[Thing], Result], things: Iterable[Thing]) -> It
         Exception: the first one in order that a thing's work raised; what is not begun is dropped.
     """
     before = torch.get_num_threads()
-    with ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,)) as threads:
+    number = min(cores(), MOST_THREADS)
+    with ThreadPoolExecutor(number, initializer=torch.set_num_threads, initargs=(1,)) as threads:
         futures = [threads.submit(work, thing) for thing in things]
         try:
             for future in futures:
