@@ -1,0 +1,63 @@
+"""What is said of wrong usage, and what options take."""
+
+import argparse
+
+import pytest
+
+from restoration.support import usage
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("two\n  lines", "two lines"),
+        ("unrecognized arguments: --sede=1 x", "unknown option --sede, did you mean --seed?"),
+        ("unrecognized arguments: --zzz", "unknown option --zzz"),
+        (
+            "Parser key \"trainer.max_steps\": Expected a <class 'int'>. Got value: soon (a str)",
+            "trainer.max_steps: soon was given where int is expected",
+        ),
+        (
+            "Parser key \"x\": Expected a <class 'int'>; Expected a <class 'float'>; "
+            "Expected a <class 'int'>. Given value: y",
+            "x: y was given where int or float is expected",
+        ),
+        (
+            'Parser key "x": wrong. Given value: 3',
+            "x: 3 was given where something else is expected",
+        ),
+    ],
+)
+def test_a_parsers_message_becomes_one_line(message, line):
+    assert usage.plain(message, ["--seed", "--tile"]) == line
+
+
+@pytest.mark.parametrize(
+    ("read", "right", "wrong"),
+    [
+        (usage.seed, {"0": 0, "4294967295": 2**32 - 1}, ["-1", "4294967296", "1.5", ""]),
+        (usage.share, {"0": 0.0, "1": 1.0, "0.25": 0.25}, ["-0.1", "1.01", "nan", "half"]),
+        (usage.quality, {"1": 1, "100": 100}, ["0", "101", "ten"]),
+        (usage.tile, {"0": 0, "128": 128}, ["127", "-128", "big"]),
+        (usage.duration, {"90s": 90.0, "2m": 120.0}, ["soon", "-1s"]),
+    ],
+)
+def test_options_take_what_they_say(read, right, wrong):
+    assert {text: read(text) for text in right} == right
+    for text in wrong:
+        with pytest.raises(argparse.ArgumentTypeError):
+            read(text)
+
+
+def test_a_parser_ends_with_one_line_and_code_2(capsys):
+    parser = usage.Parser("restoration x", "does x")
+    parser.add_argument("--tile", type=usage.tile)
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(["--tile", "5"])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "argument --tile: 5 is no side of tiles: give at least 128 pixels" in told
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--til", "256"])  # no abbreviations
+    assert "unknown option --til, did you mean --tile?" in capsys.readouterr().err
