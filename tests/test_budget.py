@@ -39,23 +39,32 @@ def test_more_time_is_more_work_and_all_of_it_fits(size, pace):
         if recipe.rounds:
             assert START + units * pace <= RESERVE * seconds
             assert recipe.steps >= FEWEST
-            assert recipe.steps <= LONGEST or (recipe.rounds == 2 and not recipe.alone)
+            assert recipe.steps <= LONGEST
+            assert recipe.rounds == 2 or not recipe.alone
     assert work == sorted(work)
     assert work[0] == 0
 
 
-def test_the_time_is_used():
-    for seconds in (60, 300, 600):
-        recipe = recipe_within(seconds, 3e-6, 512, 768, FAST)
-        spent = START + networks_units(512, 768, recipe) * 3e-6
-        assert 0.95 * RESERVE * seconds < spent <= RESERVE * seconds
+@pytest.mark.parametrize("seconds", [60, 100, 400, 600])
+def test_the_time_is_used(seconds):
+    recipe = recipe_within(seconds, 3e-6, 512, 768, FAST)
+    spent = START + networks_units(512, 768, recipe) * 3e-6
+    assert 0.95 * RESERVE * seconds < spent <= RESERVE * seconds
 
 
 def test_much_time_goes_into_rounds_then_into_networks_that_restore_by_themselves():
-    recipes = [recipe_within(t, 3e-6, 512, 768, FAST) for t in (60, 160, 400, 9000)]
-    assert [recipe.rounds for recipe in recipes] == [1, 2, 2, 2]
-    assert [recipe.alone > 0 for recipe in recipes] == [False, False, True, True]
+    recipes = [recipe_within(t, 3e-6, 512, 768, FAST) for t in (40, 120, 140, 400, 9000)]
+    assert [recipe.rounds for recipe in recipes] == [1, 2, 2, 2, 2]
+    assert [recipe.alone > 0 for recipe in recipes] == [False, False, False, True, True]
+    assert [recipe.steps for recipe in recipes[2:]] == [400] * 3
     assert recipes[-1].alone == 10_000
+
+
+def test_small_images_take_fewer_steps_within_a_time():
+    recipes = [recipe_within(t, 3e-6, 128, 192, FAST) for t in (100, 9000)]
+    assert [(recipe.steps, recipe.alone > 0) for recipe in recipes] == [(200, False), (200, True)]
+    assert recipes[-1].alone == 5000
+    assert recipe_within(9000, 3e-6, 63, 900, FAST).rounds == 0
 
 
 def test_small_images_take_fewer_steps_or_none():
@@ -107,10 +116,10 @@ def find_sample():
 def test_more_time_is_more_quality(photo):
     jpeg, truth = compress(photo, 10), to_tensor(photo)
     values = []
-    for seconds in (1, 20, 40, 80):
+    for seconds in (1, 20, 40, 150):
         began = time.monotonic()
         image = restore_jpeg(jpeg, FAST, device="cpu", budget=seconds)
         assert time.monotonic() - began < 1.5 * seconds + 5
         values.append(psnr(image, truth))
     assert all(later > before - 0.02 for before, later in pairwise(values))
-    assert values[-1] > values[0] + 0.1
+    assert values[-1] > values[-2] + 0.1 > values[0] + 0.2
