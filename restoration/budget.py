@@ -19,10 +19,11 @@ FEWEST = 100  # steps for which networks are worth their processes
 STEP_PIXELS = 2**15  # pixels that a pass of the first estimate filters in the time of a step
 # Times the passes' pace that of a whole first estimate, which also smooths and looks for matches.
 BESIDE_PASSES = 1.8
-# Of images of ``FULL_SIZE``, steps of a network before something else is worth more (on an image of
-# 192 x 192, four times as many lost 0.06 dB), with which one that restores by itself is an aid, and
-# at most of that one
-LONGEST, FEWEST_ALONE, MOST_ALONE = 400, 1000, 10_000
+# Steps of a network before something else is worth more, on images of ``FULL_SIZE`` like the next;
+# on one of 192 x 192, more than these gave less than the preset "balanced".
+LONGEST = 400
+FEWEST_ALONE = 1000  # steps with which a network that restores by itself is an aid
+MOST_ALONE = 10_000  # of its steps
 # Share of the first round's steps in later rounds, whose networks go on from those before.
 LATER = 0.5
 RESERVE = 0.9  # share of a time that is planned
@@ -110,10 +111,11 @@ def round_units(height: int, width: int, preset: Preset, steps: int) -> int:
 def recipe_within(seconds: float, pace: float, height: int, width: int, preset: Preset) -> Preset:
     """Choose rounds and steps that fit into a time, once the first estimate is made.
 
-    A second round is begun where networks would take more than ``LONGEST`` steps; where there is
-    time for ``FEWEST_ALONE`` steps after two such rounds, a network learns to restore the JPEG by
-    itself. Small images take fewer, see ``recipe_for``. So the work, and with it the quality, never
-    falls as the time grows; not all of it is always used.
+    A second round is begun where a network has all of the ``LONGEST`` steps in one, and at least
+    half as many in the first of two, which is about as good. Where there is time for
+    ``FEWEST_ALONE`` steps after two such rounds, a network learns to restore the JPEG by itself.
+    Small images take fewer, see ``recipe_for``. So the work, and with it the quality, never falls
+    as the time grows; not all of it is always used.
 
     Args:
         seconds: that are left.
@@ -128,14 +130,15 @@ def recipe_within(seconds: float, pace: float, height: int, width: int, preset: 
     """
     most = recipe_for(height, width, replace(preset, rounds=2, steps=LONGEST, alone=MOST_ALONE))
     units = int((RESERVE * seconds - START) / pace) if most.rounds else 0
-    for rounds in (1, 2):
+    recipe = replace(preset, rounds=0)
+    for rounds, fewest in ((1, FEWEST), (2, most.steps // 2)):
         left = units - rounds * round_units(height, width, preset, 0)
         steps = int(left / (1 + LATER * (rounds - 1))) // (preset.networks * STEP_PIXELS)
-        if steps < FEWEST:
-            return replace(preset, rounds=0)
-        if steps <= most.steps:
-            return replace(preset, rounds=rounds, steps=steps, alone=0)
-    recipe = replace(most, alone=0)
+        if steps < fewest:
+            return recipe
+        recipe = replace(preset, rounds=rounds, steps=min(steps, most.steps), alone=0)
+        if steps < most.steps:
+            return recipe
     left = units - networks_units(height, width, recipe)
     fitting = left // (preset.networks * STEP_PIXELS) - restorer_units(0, height, width)
     alone = min(int(fitting / WINDOW_STEP), most.alone)

@@ -45,6 +45,16 @@ def test_more_time_is_more_work_and_all_of_it_fits(size, pace):
     assert work[0] == 0
 
 
+@pytest.mark.parametrize("size", [(64, 64), (128, 192), (512, 768), (3000, 4000)])
+def test_no_longer_time_is_less_work(size):
+    """Wherever a second round begins: the applications alone of a large image take long."""
+    recipes = [recipe_within(seconds, 3e-6, *size, FAST) for seconds in range(5, 3000, 5)]
+    work = [networks_units(*size, recipe) for recipe in recipes]
+    assert work == sorted(work)
+    longest = recipes[-1].steps
+    assert all(recipe.steps >= longest // 2 for recipe in recipes if recipe.rounds == 2)
+
+
 @pytest.mark.parametrize("seconds", [60, 100, 400, 600])
 def test_the_time_is_used(seconds):
     recipe = recipe_within(seconds, 3e-6, 512, 768, FAST)

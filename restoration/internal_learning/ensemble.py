@@ -84,7 +84,8 @@ class Learned(NamedTuple):
 
     Attributes:
         correction: of the estimate that it was given, (1, C, H, W).
-        weights: of the network, in the order of its parameters.
+        weights: of a member's network, in the order of its parameters; nothing goes on from those
+            of a restorer, and there are none.
     """
 
     correction: NDArray[np.float32]
