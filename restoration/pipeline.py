@@ -4,36 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restoration.budget import (
-    STEP_PIXELS,
-    Clock,
-    estimate_units,
-    networks_units,
-    recipe_for,
-    recipe_within,
-    steps_in,
-)
+from restoration.budget import Clock, estimate_units, networks_work, recipe_for, recipe_in
 from restoration.errors import RestorationError
 from restoration.estimate.passes import first_estimate
 from restoration.history import History
-from restoration.internal_learning.copies import training_copies
-from restoration.internal_learning.ensemble import Member, Restorer, network_pool, optimise
-from restoration.jpeg import CompressedImage, Quantised, Separations, to_pixels, to_tensor
+from restoration.internal_learning.ensemble import network_pool
+from restoration.internal_learning.library.applying import restored_within
+from restoration.internal_learning.rounds import Learning, learned
+from restoration.jpeg import CompressedImage, Quantised, Separations, to_pixels
 from restoration.jpeg.projection import project
+from restoration.networks.deblocking import DeblockingNetwork
 from restoration.presets import Preset
 from restoration.support.devices import device_named, filter_device
 from restoration.support.pool import Pool
 from restoration.support.usage import SMALLEST_TILE
 
-# Part of the cells' width onto which corrected images are projected: wider than
-# for estimates, since they are nearer to the original (tests/benchmarks/ablation.py --of networks).
-CORRECTED_SHRINK = 0.75
 TILE_SIDE = 1024  # of the tiles in which networks are applied: about 0.3 GiB
 
 Advance = Callable[[int, int], None]  # (units of work done now, units in all)
@@ -49,14 +40,15 @@ def restore_jpeg(
     advance: Advance | None = None,
     budget: float | None = None,
     pool: Pool | None = None,
+    library: DeblockingNetwork | None = None,
 ) -> Tensor:
     """Restore a JPEG that is in memory.
 
-    The first estimate, corrected by the mean of what the networks of all rounds say, is projected
-    onto the narrowed quantisation constraint set. Networks of a later round go on from those of the
-    round before, on copies of what these made of the image. The later a round, the more it counts.
-    Half of the result is that of networks that restore the JPEG by themselves, where the recipe has
-    some: they learn last, on windows of what the others made.
+    The first estimate, corrected by what the networks of all rounds say, is projected onto the
+    narrowed quantisation constraint set. Half of the result is that of networks that restore the
+    JPEG by themselves, where the recipe has some: they learn last, on windows of what the others
+    made. They start from the network of a library, where there is one; it is applied as it is where
+    the recipe gives it no steps.
 
     Args:
         jpeg: the file.
@@ -69,6 +61,7 @@ def restore_jpeg(
             a pass of the first estimate over a pixel, or as much of an optimiser step.
         budget: seconds, from which rounds and steps follow instead of from the preset.
         pool: processes of ``network_pool`` that are kept for further files; by default their own.
+        library: a network that has learned on other files.
 
     Returns:
         (1, C, H, W) in [0, 1], in the orientation in which the JPEG is stored.
@@ -77,76 +70,35 @@ def restore_jpeg(
     file = jpeg.quantised.to(filter_device(device))
     H, W = file.height, file.width
     side = tile_side(H, W, tile)
+    if library is not None:
+        preset = replace(preset, alone=preset.tuning)
     recipe = recipe_for(H, W, preset)
+    if library is not None and budget is None and not recipe.alone:
+        return restored_within(library, jpeg, side, device, advance)
     total = estimate_units(H, W, recipe)
     if budget is None:
-        total += networks_units(H, W, recipe)
+        total += networks_work(H, W, recipe).units(library)
 
     def done(units: int) -> None:
         clock.advance(units)
         if advance:
             advance(units, total)
 
-    def first(some: Quantised, advance: Callable[[int], object] = bool) -> Tensor:
-        return first_estimate(some, recipe.passes, recipe.count, advance)
-
-    def copied(pixels: int) -> None:
-        done(recipe.passes * pixels)
-
-    def seeds(number: int) -> range:  # of the networks of a round
-        return range(seed + number * recipe.networks, seed + (number + 1) * recipe.networks)
-
-    def stepped(steps: int) -> None:
-        done(steps * STEP_PIXELS)
-
     clock = Clock()
     with nullcontext(pool) if pool else network_pool(recipe.networks, device) as workers:
-        if recipe.rounds and budget is None:
+        if budget is None and (recipe.rounds or recipe.alone):
             workers.begin()  # while the first estimate is made, where it is known they are needed
-        estimate = image = first(file, done)
+        estimate = first_estimate(file, recipe.passes, recipe.count, done)
         if budget is not None:
-            recipe = recipe_within(budget - clock.spent, clock.pace, H, W, preset)
-            total += networks_units(H, W, recipe)
-            if recipe.rounds:
-                workers.begin()
-        if not recipe.rounds:
+            recipe = recipe_in(budget, clock, H, W, preset, device, library)
+            total += networks_work(H, W, recipe).units(library)
+        if not (recipe.rounds or recipe.alone):
+            if library is not None:
+                return restored_within(library, jpeg, side, device)
             return project(estimate, file).clamp_(0, 1).cpu()
-        correction = torch.zeros_like(estimate)
-        started: list[list[NDArray[np.float32]] | None] = [None] * recipe.networks
-        for number in range(recipe.rounds):
-            examples = [
-                x.cpu().numpy() for x in training_copies(file, image, first, number, copied)
-            ]
-            members = [
-                Member(
-                    examples,
-                    estimate.cpu().contiguous().numpy(),
-                    to_tensor(jpeg.pixels).numpy(),
-                    steps_in(number, recipe.steps),
-                    side,
-                    some_seed,
-                    device,
-                    weights,
-                )
-                for some_seed, weights in zip(seeds(number), started, strict=True)
-            ]
-            learned = optimise(workers, members, stepped)
-            started = [x.weights for x in learned]
-            mean = np.mean([x.correction for x in learned], 0)
-            # of later rounds the heavier: weights 1, 2, 3, ... of all
-            correction.lerp_(torch.from_numpy(mean).to(file.device), 2 / (number + 2))
-            image = project(estimate + correction, file, CORRECTED_SHRINK).clamp_(0, 1)
-        if recipe.alone:
-            given = image.cpu().contiguous().numpy()
-            restorers = [
-                Restorer(jpeg, given, recipe.alone, side, some_seed, device)
-                for some_seed in seeds(recipe.rounds)
-            ]
-            mean = np.mean([x.correction for x in optimise(workers, restorers, stepped)], 0)
-            by_themselves = image + torch.from_numpy(mean).to(file.device)
-            both = (estimate + correction).lerp(by_themselves, 0.5)
-            image = project(both, file, CORRECTED_SHRINK).clamp_(0, 1)
-    return image.cpu()
+        workers.begin()
+        learning = Learning(jpeg, file, recipe, seed, side, device, workers, done)
+        return learned(learning, estimate, library).cpu()
 
 
 def restore_earlier(

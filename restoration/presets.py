@@ -21,10 +21,9 @@ class Preset:
         networks: how many networks are optimised in each round, from different seeds.
         steps: optimiser steps of each in the first round, on images of 768 x 512 pixels and more;
             half as many in later rounds.
-        tuning: where the network of a library is given, its further steps on the image's own
-            smaller copies, instead of all rounds.
         alone: steps of as many networks that, after all rounds, learn from windows made on the fly
             to restore the JPEG by themselves; the result is the mean of both.
+        tuning: the same where the network of a library is given, from which they go on.
     """
 
     passes: int = 3

@@ -26,7 +26,6 @@ from restoration.pipeline import (
     restore_earlier,
     restore_jpeg,
     restore_parts,
-    tile_side,
 )
 from restoration.presets import PRESETS, Preset
 from restoration.settings import Report, Settings, recipe_of
@@ -168,18 +167,12 @@ def method_of(settings: Settings, preset: Preset, runs: int, pool: Pool | None) 
     """
     seed, tile = settings.seed, settings.tile
     budget = None if settings.budget is None else settings.budget / runs
-    if settings.network is None:
-        return lambda jpeg, advance: restore_jpeg(
-            jpeg, preset, seed, settings.device, tile, advance, budget, pool
-        )
-    # these import Lightning, which takes longer than torch
-    from restoration.internal_learning.library.checkpoint import load_library
-    from restoration.internal_learning.library.restoring import restore_with
+    library = None
+    if settings.network is not None:
+        # imports Lightning, which takes longer than torch
+        from restoration.internal_learning.library.checkpoint import load_library
 
-    net, device = load_library(settings.network).net, device_named(settings.device)
-
-    def by_library(jpeg: CompressedImage, advance: Advance | None) -> Tensor:
-        side = tile_side(jpeg.quantised.height, jpeg.quantised.width, tile)
-        return restore_with(net, jpeg, preset, seed, device, side, advance, budget)
-
-    return by_library
+        library = load_library(settings.network).net
+    return lambda jpeg, advance: restore_jpeg(
+        jpeg, preset, seed, settings.device, tile, advance, budget, pool, library
+    )

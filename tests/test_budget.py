@@ -7,14 +7,17 @@ import pytest
 import torch
 
 import restoration
+from restoration import budget
 from restoration.budget import (
     FEWEST,
     LONGEST,
     RESERVE,
     START,
     Clock,
-    networks_units,
+    Pace,
+    networks_work,
     recipe_for,
+    recipe_in,
     recipe_within,
 )
 from restoration.commands.restore import main
@@ -26,55 +29,86 @@ from restoration.presets import FAST, Preset
 from restoration.support.files import find
 
 SECONDS = [0.1, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 5000]
+PACE = Pace(1e-6, 0.05, 0.15)  # about that of two cores
+SWIFT, SLOW = Pace(1e-6, 0.002, 0.003), Pace(3e-6, 0.2, 1.0)
 
 
 @pytest.mark.parametrize("size", [(192, 192), (512, 768), (3000, 4000)])
-@pytest.mark.parametrize("pace", [1e-6, 5e-6, 3e-5])
+@pytest.mark.parametrize("pace", [SWIFT, PACE, SLOW])
 def test_more_time_is_more_work_and_all_of_it_fits(size, pace):
-    work = []
+    spent = []
     for seconds in SECONDS:
         recipe = recipe_within(seconds, pace, *size, FAST)
-        units = networks_units(*size, recipe)
-        work.append(units)
+        spent.append(networks_work(*size, recipe).seconds(pace))
         if recipe.rounds:
-            assert START + units * pace <= RESERVE * seconds
+            assert START + spent[-1] <= RESERVE * seconds
             assert recipe.steps >= FEWEST
             assert recipe.steps <= LONGEST
             assert recipe.rounds == 2 or not recipe.alone
-    assert work == sorted(work)
-    assert work[0] == 0
+    assert spent == sorted(spent)
+    assert spent[0] == 0
 
 
 @pytest.mark.parametrize("size", [(64, 64), (128, 192), (512, 768), (3000, 4000)])
-def test_no_longer_time_is_less_work(size):
+@pytest.mark.parametrize("library", [False, True])
+def test_no_longer_time_is_less_work(size, library):
     """Wherever a second round begins: the applications alone of a large image take long."""
-    recipes = [recipe_within(seconds, 3e-6, *size, FAST) for seconds in range(5, 3000, 5)]
-    work = [networks_units(*size, recipe) for recipe in recipes]
-    assert work == sorted(work)
+    recipes = [recipe_within(s, PACE, *size, FAST, library) for s in range(5, 3000, 5)]
+    spent = [networks_work(*size, recipe).seconds(PACE) for recipe in recipes]
+    assert spent == sorted(spent) or library
+    assert all(START + s <= RESERVE * 5 * (i + 1) for i, s in enumerate(spent) if s)
     longest = recipes[-1].steps
     assert all(recipe.steps >= longest // 2 for recipe in recipes if recipe.rounds == 2)
 
 
-@pytest.mark.parametrize("seconds", [60, 100, 400, 600])
-def test_the_time_is_used(seconds):
-    recipe = recipe_within(seconds, 3e-6, 512, 768, FAST)
-    spent = START + networks_units(512, 768, recipe) * 3e-6
+@pytest.mark.parametrize("seconds", [30, 52, 400, 600])
+@pytest.mark.parametrize("library", [False, True])
+def test_the_time_is_used(seconds, library):
+    recipe = recipe_within(seconds, PACE, 512, 768, FAST, library)
+    spent = START + networks_work(512, 768, recipe).seconds(PACE)
     assert 0.95 * RESERVE * seconds < spent <= RESERVE * seconds
 
 
 def test_much_time_goes_into_rounds_then_into_networks_that_restore_by_themselves():
-    recipes = [recipe_within(t, 3e-6, 512, 768, FAST) for t in (40, 120, 140, 400, 9000)]
+    recipes = [recipe_within(t, PACE, 512, 768, FAST) for t in (30, 52, 70, 400, 9000)]
     assert [recipe.rounds for recipe in recipes] == [1, 2, 2, 2, 2]
     assert [recipe.alone > 0 for recipe in recipes] == [False, False, False, True, True]
     assert [recipe.steps for recipe in recipes[2:]] == [400] * 3
     assert recipes[-1].alone == 10_000
 
 
+def test_the_network_of_a_library_goes_on_learning_before_others_begin():
+    """Other networks once they fit beside the steps that the preset "balanced" gives it."""
+    recipes = [recipe_within(t, PACE, 512, 768, FAST, True) for t in (5, 20, 75, 90, 9000)]
+    assert [recipe.rounds for recipe in recipes] == [0, 0, 0, 2, 2]
+    assert [recipe.steps for recipe in recipes[3:]] == [400] * 2
+    alone = [recipe.alone for recipe in recipes]
+    assert alone[0] == 0 < alone[1] < alone[2]
+    assert 200 <= alone[3] < alone[2]
+    assert alone[4] == 4000
+    assert recipe_within(9000, PACE, 95, 900, FAST, True) == FAST  # too small for windows
+
+
 def test_small_images_take_fewer_steps_within_a_time():
-    recipes = [recipe_within(t, 3e-6, 128, 192, FAST) for t in (100, 9000)]
+    recipes = [recipe_within(t, PACE, 128, 192, FAST) for t in (60, 9000)]
     assert [(recipe.steps, recipe.alone > 0) for recipe in recipes] == [(200, False), (200, True)]
     assert recipes[-1].alone == 5000
-    assert recipe_within(9000, 3e-6, 63, 900, FAST).rounds == 0
+    assert recipe_within(9000, PACE, 63, 900, FAST).rounds == 0
+
+
+def test_the_pace_of_networks_counts_and_what_its_measurement_took(monkeypatch):
+    """A machine that estimates fast and learns slowly takes fewer steps."""
+    now = iter([0.0, 1.0, 1.0, 3.0])  # first estimate: a second; the steps: two
+    monkeypatch.setattr(time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(budget, "correction_pace", lambda device: 0.05)
+    monkeypatch.setattr(budget, "deblocking_pace", lambda net, device: 0.15)
+    clock = Clock()
+    clock.advance(10**6)
+    recipe = recipe_in(40, clock, 512, 768, FAST, "cpu", None)
+    assert recipe == recipe_within(37, PACE, 512, 768, FAST)
+    now = iter([35.0])  # no time for networks: their pace is not asked
+    monkeypatch.setattr(budget, "correction_pace", None)
+    assert recipe_in(40, clock, 512, 768, FAST, "cpu", None) == FAST
 
 
 def test_small_images_take_fewer_steps_or_none():

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from restoration.errors import RestorationError
 from restoration.jpeg import CompressedImage
+from restoration.networks.deblocking import DeblockingNetwork
 from restoration.support.pool import Pool
 from restoration.support.processes import cores
 
 # Processes side by side, however many cores there are: each may take 2 GiB of memory.
 MOST_WORKERS = 4
-WINDOW_STEP = 1.7  # optimiser steps of a member that take as long as one of a restorer
+# Optimiser steps of a member that take as long as one of a restorer with a million weights.
+WINDOW_STEP = 1.7
 APPLIED_PIXELS = 2**14  # pixels to which a network is applied, in all ways, in the time of a step
 
 
@@ -55,7 +57,8 @@ class Member:
 class Restorer:
     """One network to optimise on windows made on the fly, which restores the JPEG by itself.
 
-    It errs unlike those that correct an estimate: the mean of both is better than either.
+    It errs unlike those that correct an estimate: the mean of both is better than either. It starts
+    from nothing, or from what a library has taught it.
 
     Attributes:
         jpeg: The file.
@@ -64,6 +67,7 @@ class Restorer:
         tile: Side of the tiles in which it is applied, in pixels.
         seed: Seed of all its randomness.
         device: "cpu", "cuda" or "mps".
+        start: The network of a library; None for a new one.
     """
 
     jpeg: CompressedImage
@@ -72,11 +76,13 @@ class Restorer:
     tile: int
     seed: int
     device: str
+    start: DeblockingNetwork | None = None
 
     @property
     def units(self) -> int:
         """Count the units of its work, those of ``Member``."""
-        return restorer_units(self.steps, *self.estimate.shape[-2:])
+        steps = self.steps + application_units(*self.estimate.shape[-2:])
+        return restorer_units(steps, self.start)
 
 
 class Learned(NamedTuple):
@@ -92,9 +98,10 @@ class Learned(NamedTuple):
     weights: list[NDArray[np.float32]]
 
 
-def restorer_units(steps: int, height: int, width: int) -> int:
-    """Count the work of a ``Restorer`` in the optimiser steps of a ``Member``."""
-    return round(WINDOW_STEP * (steps + application_units(height, width)))
+def restorer_units(steps: int, start: DeblockingNetwork | None) -> int:
+    """Count the steps of a ``Restorer`` in those of a ``Member``."""
+    weights = 1e6 if start is None else sum(some.numel() for some in start.parameters())
+    return round(WINDOW_STEP * weights / 1e6 * steps)
 
 
 def application_units(height: int, width: int) -> int:

@@ -16,7 +16,7 @@ from restoration.internal_learning.learning import WAYS, InternalLearning, Patch
 from restoration.internal_learning.library.applying import restored_by
 from restoration.internal_learning.library.module import RATE
 from restoration.internal_learning.library.sizes import ENTRY, USUAL
-from restoration.internal_learning.library.tuning import tuned
+from restoration.internal_learning.library.tuning import TUNING_RATE, tuned
 from restoration.networks.correction import CorrectionNetwork
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.networks.places import padded
@@ -87,28 +87,28 @@ def learned_alone(restorer: Restorer, report: Callable[[int], None]) -> Learned:
         report(int(done * restorer.units / parts) - int(before * restorer.units / parts))
 
     torch.manual_seed(restorer.seed)
-    net = DeblockingNetwork(*USUAL, ENTRY)
+    net, rate = DeblockingNetwork(*USUAL, ENTRY), RATE
+    if restorer.start is not None:
+        net, rate = restorer.start, TUNING_RATE
     estimate = torch.from_numpy(restorer.estimate)
     net = tuned(
         net,
         restorer.jpeg.quantised,
         estimate,
         steps,
-        RATE,
+        rate,
         restorer.seed,
         device,
         advance=lambda: told(1),
     ).to(device)
     share = (parts - steps) / (padded(H) * padded(W))
-    reduced = precision(device) != "32-true"
-    with torch.autocast(device, torch.bfloat16, enabled=reduced):
-        image = restored_by(
-            net,
-            restorer.jpeg,
-            side=restorer.tile,
-            device=device,
-            advance=lambda pixels: told(share * pixels),
-        )
+    image = restored_by(
+        net,
+        restorer.jpeg,
+        side=restorer.tile,
+        device=device,
+        advance=lambda pixels: told(share * pixels),
+    )
     return Learned((image.cpu() - estimate).numpy(), [])
 
 

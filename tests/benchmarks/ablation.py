@@ -14,20 +14,22 @@ import os
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import torch
 
-from restoration import pipeline as restoring
 from restoration.data import centre_crop
 from restoration.estimate import passes as estimate
 from restoration.estimate.passes import collaborative_restoration
 from restoration.estimate.total_variation import total_variation
-from restoration.internal_learning import copies
+from restoration.internal_learning import copies, rounds
+from restoration.internal_learning.library.applying import within_cells
 from restoration.jpeg import compress, read_lossless, to_tensor
 from restoration.metrics import scores
+from restoration.pipeline import restore_jpeg
 from restoration.presets import BALANCED, FAST
 from restoration.support.files import write_atomically
 
@@ -41,6 +43,7 @@ WHITE = patch.object(
     lambda q, t, ratio: PATCH_VARIANCES(q, t, ratio).mean().expand(8, 8, 8, 8),
 )
 PATCH_VARIANCES = estimate.patch_variances
+NARROW, WHOLE = (partial(within_cells, shrink=shrink) for shrink in (0.5, 1.0))
 ONLY_THRESHOLDS = patch.object(estimate, "thresholded", lambda passes: passes)
 
 # name: (options of collaborative_restoration, what is replaced)
@@ -73,8 +76,8 @@ NETWORKS = {
     "twice the steps": ({"steps": BALANCED.steps * 2}, None),
     "8 copies": ({}, patch.object(copies, "NUMBER", 8)),
     "copies at half the size alone": ({}, patch.object(copies, "SCALES", (0.5,))),
-    "cells of 0.5 steps": ({}, patch.object(restoring, "CORRECTED_SHRINK", 0.5)),
-    "whole cells": ({}, patch.object(restoring, "CORRECTED_SHRINK", 1.0)),
+    "cells of 0.5 steps": ({}, patch.object(rounds, "within_cells", NARROW)),
+    "whole cells": ({}, patch.object(rounds, "within_cells", WHOLE)),
     "larger groups": ({"count": 32}, None),
     "and a network by itself": ({"alone": 2000}, None),
 }
@@ -90,7 +93,7 @@ def restored(jpeg, options, replaced):
 
 def corrected(jpeg, changed, replaced):
     with replaced or nullcontext():
-        return restoring.restore_jpeg(jpeg, replace(BALANCED, **changed), device="cpu")
+        return restore_jpeg(jpeg, replace(BALANCED, **changed), device="cpu")
 
 
 def run(options: argparse.Namespace) -> None:

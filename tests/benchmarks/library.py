@@ -29,7 +29,6 @@ from restoration.metrics import scores
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.pipeline import restore_jpeg
 from restoration.presets import PRESETS
-from restoration.support.devices import precision
 from restoration.support.files import write_atomically
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -72,8 +71,7 @@ class Restorer:
     def output(self, name, net, ways):
         if (name, ways) not in self.outputs:
             began = time.process_time()
-            with torch.autocast("cpu", torch.bfloat16, enabled=precision("cpu") != "32-true"):
-                image = restored_by(net, self.jpeg, ways)
+            image = restored_by(net, self.jpeg, ways)
             self.outputs[name, ways] = image, time.process_time() - began
         return self.outputs[name, ways]
 

@@ -30,7 +30,6 @@ from restoration.jpeg import compress, read_lossless, to_tensor
 from restoration.metrics import scores
 from restoration.pipeline import restore_jpeg
 from restoration.presets import BALANCED
-from restoration.support.devices import precision
 from restoration.support.files import atomic_file, write_atomically
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -127,9 +126,7 @@ def libraries(options: argparse.Namespace, results: Results) -> None:
             for path in chosen(options):
                 clean = read_lossless(path)
                 jpeg = compress(clean, QUALITY)
-                with torch.autocast("cpu", torch.bfloat16, enabled=precision("cpu") != "32-true"):
-                    image = restored_by(net, jpeg)
-                image = within_cells(image, jpeg.quantised)
+                image = within_cells(restored_by(net, jpeg), jpeg.quantised)
                 told = measured(image, to_tensor(jpeg.pixels), to_tensor(clean))
                 results.add(curve, minutes, path.stem, spent, told | {"steps": steps})
 

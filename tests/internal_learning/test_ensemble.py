@@ -113,11 +113,32 @@ def test_a_network_that_restores_by_itself_is_a_library_of_one_picture(photo):
         torch.manual_seed(3)
         net = DeblockingNetwork((64, 96), (2, 2), 2)
     net = tuned(net, jpeg.quantised, estimate, 6, rate=0.01, seed=3)
-    with torch.autocast("cpu", torch.bfloat16, enabled=precision("cpu") != "32-true"):
-        image = restored_by(net, jpeg)
+    image = restored_by(net, jpeg)
     np.testing.assert_allclose(output.correction, (image - estimate).numpy(), atol=2e-4)
     assert np.abs(output.correction).max() > 1e-3
-    assert sum(units) == restorer.units == restorer_units(6, 96, 128)
+    assert sum(units) == restorer.units == restorer_units(6 + application_units(96, 128), None)
+
+
+def test_the_network_of_a_library_goes_on_at_its_own_rate(photo):
+    jpeg = compress(photo[:96, :128], 10)
+    estimate, units = jpeg.quantised.decode().clamp(0, 1), []
+    torch.set_num_threads(cores())
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        library = DeblockingNetwork((32, 48), (1, 1), 2)
+    for block in (library.levels.before[0], library.tail[1]):  # as if it had learned
+        torch.nn.init.normal_(next(block.parameters()), std=0.02)
+    restorer = Restorer(jpeg, estimate.numpy(), 20, 512, 3, "cpu", library)
+    with network_pool(1, "cpu") as pool:
+        (output,) = optimise(pool, [restorer], units.append)
+    net = tuned(library, jpeg.quantised, estimate, 20, rate=0.002, seed=3)
+    expected = (restored_by(net, jpeg) - estimate).numpy()
+    np.testing.assert_allclose(output.correction, expected, atol=2e-4)
+    asis = (restored_by(library, jpeg) - estimate).numpy()
+    assert np.abs(output.correction - asis).max() > 1e-3
+    # a fifth of the weights: steps of a fifth of the time
+    weights = sum(some.numel() for some in library.parameters())
+    assert sum(units) == restorer.units == round(1.7e-6 * weights * 21)
 
 
 def test_a_killed_process_is_an_error_and_not_a_hang(photo):

@@ -14,10 +14,13 @@ from restoration.jpeg import CompressedImage, Quantised, to_tensor
 from restoration.jpeg.projection import project
 from restoration.networks.deblocking import DeblockingNetwork, coarseness
 from restoration.networks.places import PERIOD, padded
+from restoration.support.devices import precision
 from restoration.support.tiles import tiles_of
 
 SIDE = 512  # of a tile, pixels
-SHRINK = 0.75  # part of the cells' width onto which results are projected
+# Part of the cells' width onto which results are projected: wider than for estimates, since they
+# are nearer to the original (tests/benchmarks/ablation.py --of networks).
+SHRINK = 0.75
 
 
 @torch.inference_mode()
@@ -48,11 +51,14 @@ def restored_by(
     image = F.pad(image, (0, padded(W) - W, 0, padded(H) - H), mode="replicate")
     result = torch.empty_like(image)
     halo = padded(net.reach)
+    reduced = precision(device) != "32-true"
     for tile in tiles_of(padded(H), padded(W), side, halo, PERIOD):
         part = tile.outer(image).to(device)
         mean = torch.zeros_like(part)
         for way in range(ways):
-            mean += turned_back(net(turned(part, way).contiguous(), steps), way)
+            with torch.autocast(device, torch.bfloat16, enabled=reduced):
+                restored = net(turned(part, way).contiguous(), steps)
+            mean += turned_back(restored, way)
         tile.place(result, (mean / ways).to(result.device))
         if advance is not None:
             advance(tile.pixels)
@@ -64,6 +70,36 @@ def steps_of(file: Quantised) -> Tensor:
     """Tell how coarse a file is, (1, 2), see ``coarseness``."""
     tables, _ = luma_and_chroma(file)
     return coarseness(tables)[None]
+
+
+def restored_within(
+    net: DeblockingNetwork,
+    jpeg: CompressedImage,
+    side: int = SIDE,
+    device: str = "cpu",
+    advance: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Restore a file with a network as it is, projected onto the file's narrowed cells.
+
+    Args:
+        net: the network.
+        jpeg: the file.
+        side: of the tiles in which it is computed.
+        device: "cpu", "cuda" or "mps".
+        advance: called with the number of pixels done since, and of those in all.
+
+    Returns:
+        (1, C, H, W) in [0, 1].
+    """
+    H, W, _ = jpeg.pixels.shape
+    total = padded(H) * padded(W)
+
+    def done(pixels: int) -> None:
+        if advance is not None:
+            advance(pixels, total)
+
+    image = restored_by(net.to(device), jpeg, side=side, device=device, advance=done)
+    return within_cells(image, jpeg.quantised)
 
 
 def within_cells(image: Tensor, file: Quantised, shrink: float = SHRINK) -> Tensor:
