@@ -11,12 +11,12 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from restoration.internal_learning.ways import WAYS, turned, turned_back
 from restoration.networks.correction import CorrectionNetwork
 from restoration.networks.places import PERIOD, padded
 from restoration.support.tiles import tiles_of
 
 RATE = 0.01  # highest learning rate
-WAYS = 8  # to turn and mirror an image
 
 
 class Patches(IterableDataset[Tensor]):
@@ -57,18 +57,6 @@ class Patches(IterableDataset[Tensor]):
                 patch = copy[..., top : top + self.side, left : left + self.side]
                 patches.append(turned(patch, below(WAYS)))
             yield torch.stack(patches, 1)
-
-
-def turned(image: Tensor, way: int) -> Tensor:
-    """Mirror and transpose (..., H, W) in one of the eight ways."""
-    image = image.flip(-1) if way & 1 else image
-    image = image.flip(-2) if way & 2 else image
-    return image.transpose(-1, -2) if way & 4 else image
-
-
-def turned_back(image: Tensor, way: int) -> Tensor:
-    """Invert ``turned``."""
-    return turned(image.transpose(-1, -2) if way & 4 else image, way & 3)
 
 
 class InternalLearning(LightningModule):

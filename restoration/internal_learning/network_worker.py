@@ -12,11 +12,12 @@ from torch.utils.data import DataLoader
 
 from restoration.errors import RestorationError
 from restoration.internal_learning.ensemble import Learned, Member, Restorer, application_units
-from restoration.internal_learning.learning import WAYS, InternalLearning, Patches, correction
+from restoration.internal_learning.learning import InternalLearning, Patches, correction
 from restoration.internal_learning.library.applying import restored_by
 from restoration.internal_learning.library.module import RATE
 from restoration.internal_learning.library.sizes import ENTRY, USUAL
 from restoration.internal_learning.library.tuning import TUNING_RATE, tuned
+from restoration.internal_learning.ways import WAYS
 from restoration.networks.correction import CorrectionNetwork
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.networks.places import padded

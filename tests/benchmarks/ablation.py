@@ -10,7 +10,6 @@ tuning images only: the recipe is chosen by this.
 
 import argparse
 import json
-import os
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -34,7 +33,7 @@ from restoration.presets import BALANCED, FAST
 from restoration.support.files import write_atomically
 
 sys.path.insert(0, str(Path(__file__).parent))
-from run_and_table import RunAndTable, chosen
+from run_and_table import RunAndTable, chosen, processor_seconds
 
 QUALITIES = (10, 25)
 WHITE = patch.object(
@@ -114,11 +113,6 @@ def run(options: argparse.Namespace) -> None:
                 rows.append(row | scores(image, to_tensor(clean)))
                 print(rows[-1], flush=True)
         write_atomically(options.results, (json.dumps(rows, indent=0) + "\n").encode())
-
-
-def processor_seconds() -> float:
-    """Seconds of all processors, those of finished processes of networks included."""
-    return sum(sum(os.times()[i] for i in pair) for pair in ((0, 1), (2, 3)))
 
 
 def table(options: argparse.Namespace) -> None:

@@ -6,13 +6,12 @@ python tests/benchmarks/library.py run FOLDER RESULTS.json --network library.ckp
 python tests/benchmarks/library.py table RESULTS.json
 
 `jpegs` compresses each clean image of FOLDER once, with the qualities in turns. `run` adds to the
-results as they come; what is there already is not computed again. Seconds are those of one core.
+results as they come; what is there already is not computed again. Seconds are those of all cores.
 """
 
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +19,16 @@ import torch
 from PIL import Image
 
 from restoration.data import centre_crop
-from restoration.estimate.passes import first_estimate
 from restoration.internal_learning.library.applying import restored_by, within_cells
 from restoration.internal_learning.library.checkpoint import load_library
-from restoration.internal_learning.library.tuning import tuned
 from restoration.jpeg import compress, read_lossless, to_tensor
 from restoration.metrics import scores
-from restoration.networks.deblocking import DeblockingNetwork
 from restoration.pipeline import restore_jpeg
 from restoration.presets import PRESETS
 from restoration.support.files import write_atomically
 
 sys.path.insert(0, str(Path(__file__).parent))
-from run_and_table import RunAndTable, chosen
+from run_and_table import RunAndTable, chosen, processor_seconds
 
 QUALITIES = (10, 15, 25)
 MIXED = (10, 15, 20, 25, 30, 40)
@@ -47,16 +43,10 @@ APPLIED = {
     "network, whole cells": (8, 1.0),
     "network, no cells": (8, None),
 }
-# name: (steps, highest rate) on the file's own windows
-TUNED = {
-    "network, 200 steps at 0.002": (200, 0.002),
-    "network, 200 steps at 0.005": (200, 0.005),
-    "network, 600 steps at 0.002": (600, 0.002),
-}
-# the same from a new network, without a library
-ALONE = {"alone, 400 steps": (400, 0.01), "alone, 1200 steps": (1200, 0.01)}
+# the network goes on learning on the file, beside others: presets that it is given to
+TOGETHER = {f"network, {name}": PRESETS[name] for name in ("balanced", "best")}
 OTHERS = ("JPEG", *PRESETS)
-METHODS = (*OTHERS, *APPLIED, *TUNED, *ALONE)
+METHODS = (*OTHERS, *APPLIED, *TOGETHER)
 
 
 class Restorer:
@@ -65,20 +55,7 @@ class Restorer:
     def __init__(self, jpeg, net):
         self.jpeg = jpeg
         self.net = net
-        self.outputs = {}  # by network and ways: (image, seconds)
-        self.estimate = None
-
-    def output(self, name, net, ways):
-        if (name, ways) not in self.outputs:
-            began = time.process_time()
-            image = restored_by(net, self.jpeg, ways)
-            self.outputs[name, ways] = image, time.process_time() - began
-        return self.outputs[name, ways]
-
-    def within(self, image, shrink):
-        if shrink is None:
-            return image.clamp(0, 1)
-        return within_cells(image, self.jpeg.quantised, shrink)
+        self.outputs = {}  # by ways: (image, seconds)
 
     def restored(self, method):
         """Return the image, and the seconds of what was shared."""
@@ -86,25 +63,20 @@ class Restorer:
             return to_tensor(self.jpeg.pixels), 0.0
         if method in PRESETS:
             return restore_jpeg(self.jpeg, PRESETS[method], device="cpu"), 0.0
-        if method in APPLIED:
-            ways, shrink = APPLIED[method]
-            known = ("library", ways) in self.outputs
-            image, seconds = self.output("library", self.net, ways)
-            return self.within(image, shrink), seconds if known else 0.0
+        if method in TOGETHER:
+            preset = TOGETHER[method]
+            return restore_jpeg(self.jpeg, preset, device="cpu", library=self.net), 0.0
+        ways, shrink = APPLIED[method]
         shared = 0.0
-        if self.estimate is None:
-            began = time.process_time()
-            image = first_estimate(self.jpeg.quantised)
-            self.estimate = image, time.process_time() - began
+        if ways in self.outputs:
+            image, shared = self.outputs[ways]
         else:
-            shared = self.estimate[1]
-        steps, rate = {**TUNED, **ALONE}[method]
-        net = self.net
-        if method in ALONE:
-            torch.manual_seed(0)
-            net = DeblockingNetwork()
-        net = tuned(net, self.jpeg.quantised, self.estimate[0], steps, rate)
-        return self.within(self.output(method, net, 8)[0], 0.75), shared
+            began = processor_seconds()
+            image = restored_by(self.net, self.jpeg, ways)
+            self.outputs[ways] = image, processor_seconds() - began
+        if shrink is None:
+            return image.clamp(0, 1), shared
+        return within_cells(image, self.jpeg.quantised, shrink), shared
 
 
 def run(options: argparse.Namespace) -> None:
@@ -123,9 +95,9 @@ def run(options: argparse.Namespace) -> None:
             for method in options.methods:
                 if (path.stem, quality, method) in done:
                     continue
-                began = time.process_time()
+                began = processor_seconds()
                 image, shared = restorer.restored(method)
-                seconds = round(time.process_time() - began + shared, 2)
+                seconds = round(processor_seconds() - began + shared, 2)
                 row = {"image": path.stem, "quality": quality, "method": method, "seconds": seconds}
                 rows.append(row | scores(image, to_tensor(clean)))
                 write_atomically(file, (json.dumps(rows, indent=0) + "\n").encode())

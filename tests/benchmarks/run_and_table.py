@@ -1,6 +1,7 @@
 """The two commands of a benchmark: `run FOLDER RESULTS.json` and `table RESULTS.json`."""
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +43,12 @@ class RunAndTable:
         if not table and not list(options.folder.glob("*.png")):
             self.parser.error(f"no PNG images in {options.folder}")
         options.function(options)
+
+
+def processor_seconds() -> float:
+    """Seconds of all processors, those of finished processes of networks included."""
+    user, system, ended_user, ended_system, _ = os.times()
+    return user + system + ended_user + ended_system
 
 
 def chosen(options: argparse.Namespace) -> list[Path]:

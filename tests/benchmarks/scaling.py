@@ -11,7 +11,6 @@ steps as fit into that processor time. Results are added to the file as they com
 
 import argparse
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -33,7 +32,7 @@ from restoration.presets import BALANCED
 from restoration.support.files import atomic_file, write_atomically
 
 sys.path.insert(0, str(Path(__file__).parent))
-from run_and_table import RunAndTable, chosen
+from run_and_table import RunAndTable, chosen, processor_seconds
 
 QUALITY = 10
 WIDTHS = {  # filters and blocks of the two levels
@@ -42,12 +41,6 @@ WIDTHS = {  # filters and blocks of the two levels
     "wide": ([128, 192], [2, 3]),
 }
 ALONE = "one image alone"
-
-
-def processor_seconds() -> float:
-    """Seconds of this process and of those that it has ended."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 class Results:

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from restoration.internal_learning.learning import WAYS, turned, turned_back
 from restoration.internal_learning.library.pictures import luma_and_chroma
+from restoration.internal_learning.ways import WAYS, turned, turned_back
 from restoration.jpeg import CompressedImage, Quantised, to_tensor
 from restoration.jpeg.projection import project
 from restoration.networks.deblocking import DeblockingNetwork, coarseness
