@@ -22,7 +22,7 @@ BESIDE_PASSES = 1.8
 # Steps of a network before something else is worth more, on images of ``FULL_SIZE`` like the next;
 # on one of 192 x 192, more than these gave less than the preset "balanced".
 LONGEST = 400
-FEWEST_ALONE = 1000  # steps with which a network that restores by itself is an aid
+FEWEST_ALONE = 600  # steps with which a network that restores by itself is an aid
 MOST_ALONE = 10_000  # of its steps
 TUNED = BALANCED.tuning  # steps of a library's network beside which correcting ones pay
 MOST_TUNED = 4000  # of its steps

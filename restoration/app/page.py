@@ -56,7 +56,7 @@ class Page:
                 ("Own time", OWN),
             ],
             value="balanced",
-            label="How thoroughly (times for 768 × 512 pixels on two CPU cores)",  # noqa: RUF001
+            label="How thoroughly (times for 768 × 512 pixels on two CPU cores)",  # noqa: RUF001 - the sign of multiplication
             elem_id="preset",
         )
         self.budget = gr.Textbox(

@@ -57,7 +57,7 @@ def rows(work: Work) -> str:
     lines = []
     for number, picture in enumerate(work.pictures):
         report = picture.report
-        size = "" if report is None else "{} × {}".format(*report["size"])  # noqa: RUF001
+        size = "" if report is None else "{} × {}".format(*report["size"])  # noqa: RUF001 - the sign of multiplication
         cells = [
             f"{escape(picture.task.source)}<small>{size}</small>",
             "" if report is None else escape(found(report)),

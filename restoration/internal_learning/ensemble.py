@@ -63,6 +63,7 @@ class Restorer:
     Attributes:
         jpeg: The file.
         estimate: Of its original, (1, C, H, W) in [0, 1]; what the windows are cut out of.
+        scales: Of the smallest and the largest copies of the estimate.
         steps: Number of optimiser steps.
         tile: Side of the tiles in which it is applied, in pixels.
         seed: Seed of all its randomness.
@@ -72,6 +73,7 @@ class Restorer:
 
     jpeg: CompressedImage
     estimate: NDArray[np.float32]
+    scales: tuple[float, float]
     steps: int
     tile: int
     seed: int

@@ -96,6 +96,7 @@ def learned_alone(restorer: Restorer, report: Callable[[int], None]) -> Learned:
         net,
         restorer.jpeg.quantised,
         estimate,
+        restorer.scales,
         steps,
         rate,
         restorer.seed,

@@ -15,6 +15,7 @@ from restoration.estimate.passes import first_estimate
 from restoration.internal_learning.copies import training_copies
 from restoration.internal_learning.ensemble import Member, Restorer, optimise
 from restoration.internal_learning.library.applying import within_cells
+from restoration.internal_learning.library.windows import CORRECTED_SCALES, FIRST_SCALES
 from restoration.jpeg import CompressedImage, Quantised, to_tensor
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.presets import Preset
@@ -137,10 +138,12 @@ def restored(learning: Learning, image: Tensor, library: DeblockingNetwork | Non
         (1, C, H, W), not projected.
     """
     given = image.cpu().contiguous().numpy()
+    scales = CORRECTED_SCALES if learning.recipe.rounds else FIRST_SCALES
     restorers = [
         Restorer(
             learning.jpeg,
             given,
+            scales,
             learning.recipe.alone,
             learning.side,
             seed,

@@ -106,13 +106,13 @@ def test_a_network_that_restores_by_itself_is_a_library_of_one_picture(photo):
     jpeg = compress(photo[:96, :128], 10)
     estimate, units = jpeg.quantised.decode().clamp(0, 1), []
     torch.set_num_threads(cores())  # as many as its process has
-    restorer = Restorer(jpeg, estimate.numpy(), 6, 512, 3, "cpu")
+    restorer = Restorer(jpeg, estimate.numpy(), (0.5, 0.9), 6, 512, 3, "cpu")
     with network_pool(1, "cpu") as pool:
         (output,) = optimise(pool, [restorer], units.append)
     with torch.random.fork_rng():
         torch.manual_seed(3)
         net = DeblockingNetwork((64, 96), (2, 2), 2)
-    net = tuned(net, jpeg.quantised, estimate, 6, rate=0.01, seed=3)
+    net = tuned(net, jpeg.quantised, estimate, (0.5, 0.9), 6, rate=0.01, seed=3)
     image = restored_by(net, jpeg)
     np.testing.assert_allclose(output.correction, (image - estimate).numpy(), atol=2e-4)
     assert np.abs(output.correction).max() > 1e-3
@@ -128,10 +128,10 @@ def test_the_network_of_a_library_goes_on_at_its_own_rate(photo):
         library = DeblockingNetwork((32, 48), (1, 1), 2)
     for block in (library.levels.before[0], library.tail[1]):  # as if it had learned
         torch.nn.init.normal_(next(block.parameters()), std=0.02)
-    restorer = Restorer(jpeg, estimate.numpy(), 20, 512, 3, "cpu", library)
+    restorer = Restorer(jpeg, estimate.numpy(), (0.5, 0.9), 20, 512, 3, "cpu", library)
     with network_pool(1, "cpu") as pool:
         (output,) = optimise(pool, [restorer], units.append)
-    net = tuned(library, jpeg.quantised, estimate, 20, rate=0.002, seed=3)
+    net = tuned(library, jpeg.quantised, estimate, (0.5, 0.9), 20, rate=0.002, seed=3)
     expected = (restored_by(net, jpeg) - estimate).numpy()
     np.testing.assert_allclose(output.correction, expected, atol=2e-4)
     asis = (restored_by(library, jpeg) - estimate).numpy()

@@ -49,6 +49,7 @@ def test_rounds_weigh_more_the_later_and_networks_by_themselves_half(photo, said
     share = (96 * 128 / (768 * 512)) ** 0.25
     assert [x.steps for x in (*first, *second)] == [round(10 * share)] * 2 + [2, 2]
     assert [x.steps for x in last] == [round(7 * share)] * 2
+    assert {x.scales for x in last} == {(0.6, 1.0)}
 
 
 def test_with_a_library_networks_by_themselves_go_on_from_it(photo, said):
@@ -60,6 +61,19 @@ def test_with_a_library_networks_by_themselves_go_on_from_it(photo, said):
     assert first.start is None
     assert last.start is library
     assert last.steps == round(100 * (96 * 128 / (768 * 512)) ** 0.25)
+
+
+def test_copies_of_a_first_estimate_are_smaller(photo, said, monkeypatch):
+    recipe = Preset(alone=50)
+    monkeypatch.setattr(pipeline, "recipe_in", lambda *_: recipe)
+    jpeg = compress(photo[:96, :128], 10)
+    library = DeblockingNetwork((4,), (1,), 2)
+    image = pipeline.restore_jpeg(jpeg, FAST, device="cpu", library=library, budget=9)
+    ((last,),) = said
+    assert (last.scales, last.steps, last.start) == ((0.4, 0.8), 50, library)
+    first = within_cells(first_estimate(jpeg.quantised), jpeg.quantised)
+    np.testing.assert_array_equal(last.estimate, first.numpy())
+    torch.testing.assert_close(image, within_cells(first - 0.01, jpeg.quantised))
 
 
 @pytest.mark.parametrize("preset", [FAST, BALANCED])

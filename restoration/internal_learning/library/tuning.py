@@ -40,6 +40,7 @@ def tuned(
     net: DeblockingNetwork,
     file: Quantised,
     estimate: Tensor,
+    scales: tuple[float, float],
     steps: int,
     rate: float = TUNING_RATE,
     seed: int = 0,
@@ -52,6 +53,7 @@ def tuned(
         net: what is started from; not changed.
         file: what it knows.
         estimate: of its original, (1, C, H, W) in [0, 1].
+        scales: of the smallest and the largest copies of it.
         steps: of the optimiser.
         rate: highest learning rate.
         seed: of all randomness.
@@ -59,7 +61,7 @@ def tuned(
         advance: called after every step.
     """
     pixels = np.broadcast_to(to_pixels(estimate), (file.height, file.width, 3))
-    picture = Picture(pixels, *luma_and_chroma(file))
+    picture = Picture(pixels, *luma_and_chroma(file), scales)
     copied = deepcopy(net).train().requires_grad_(True)
     torch.manual_seed(seed)
     with quiet():

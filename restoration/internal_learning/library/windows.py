@@ -19,7 +19,9 @@ from restoration.jpeg.quality import libjpeg_tables
 from restoration.jpeg.recompression import block_grids
 from restoration.networks.deblocking import coarseness
 
-SCALES = (0.4, 0.8)  # of the copies
+# Scales of the copies. Those of an estimate that networks have corrected are sharp enough at a
+# larger size, and the nearer to it the more alike what is learned (tests/benchmarks/README.md).
+FIRST_SCALES, CORRECTED_SCALES = (0.4, 0.8), (0.6, 1.0)
 QUALITIES = (5, 95)
 OWN_TABLES = 0.5  # of a library: the other windows show it all qualities
 
@@ -36,11 +38,13 @@ class Picture(NamedTuple):
         estimate: its first estimate, (H, W, 3) uint8, or the NumPy file of it.
         tables: quantisation tables of luma and chroma, (2, 8, 8).
         sampling: (vertical, horizontal) factors of each component.
+        scales: of the smallest and the largest copies of the estimate.
     """
 
     estimate: NDArray[np.uint8] | Path
     tables: Tensor
     sampling: Sampling
+    scales: tuple[float, float] = FIRST_SCALES
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
@@ -65,19 +69,20 @@ class Windows(NamedTuple):
     original: Tensor
 
 
-def window(pixels: NDArray[np.uint8], side: int, generator: np.random.Generator) -> NDArray:
+def window(picture: Picture, side: int, generator: np.random.Generator) -> NDArray[np.uint8]:
     """Cut a window out of a smaller copy, at any place and in any of the eight ways.
 
     Args:
-        pixels: (H, W, 3), may be mapped from a file: only what the window shows is read.
+        picture: what it shows a part of; no more of a file is read.
         side: S, of the window.
         generator: of the choice.
 
     Returns:
         (S, S, 3) uint8.
     """
+    pixels = picture.pixels
     H, W, _ = pixels.shape
-    low, high = SCALES
+    low, high = picture.scales
     scale = low * (high / low) ** generator.random()
     source = min(side / scale, H, W)  # of a small picture, less small copies
     top, left = (generator.random() * (size - source) for size in (H, W))
@@ -159,7 +164,7 @@ def windows(
     chosen = [pictures[i] for i in generator.integers(len(pictures), size=number)]
     originals, tables = [], []
     for picture in chosen:
-        originals.append(window(picture.pixels, side, generator))
+        originals.append(window(picture, side, generator))
         own = generator.random() < own_tables
         tables.append(picture.tables if own else libjpeg_tables(random_quality(generator)))
     original = torch.from_numpy(np.stack(originals)).permute(0, 3, 1, 2).contiguous().float() / 255

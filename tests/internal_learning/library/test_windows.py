@@ -10,7 +10,6 @@ from PIL import Image
 
 from restoration.internal_learning.library.data import Batches, WindowData
 from restoration.internal_learning.library.windows import (
-    SCALES,
     Picture,
     compressed,
     random_quality,
@@ -56,11 +55,13 @@ def test_each_window_has_its_own_tables(photo):
         assert torch.equal(one, compressed(pair[:1], alone, SUBSAMPLED)[0])
 
 
-def test_a_window_is_what_resizing_the_whole_picture_shows(photo):
+@pytest.mark.parametrize("scales", [(0.4, 0.8), (0.6, 1.0)])
+def test_a_window_is_what_resizing_the_whole_picture_shows(photo, scales):
+    shown = Picture(photo, libjpeg_tables(20), SUBSAMPLED, scales)
     for seed in range(20):
-        result = window(photo, 48, np.random.default_rng(seed))
+        result = window(shown, 48, np.random.default_rng(seed))
         draw = np.random.default_rng(seed)
-        low, high = SCALES
+        low, high = scales
         side = 48 / (low * (high / low) ** draw.random())
         top, left = (draw.random() * (size - side) for size in photo.shape[:2])
         box = (left, top, left + side, top + side)
@@ -74,7 +75,7 @@ def test_a_window_is_what_resizing_the_whole_picture_shows(photo):
 
 
 def test_a_picture_that_is_too_small_for_its_scale_is_made_less_small(photo):
-    small = photo[:50, :70]
+    small = Picture(photo[:50, :70], libjpeg_tables(20), SUBSAMPLED)
     assert window(small, 48, np.random.default_rng(0)).shape == (48, 48, 3)
 
 
