@@ -184,7 +184,9 @@ def test_tuning_learns_what_the_file_needs(photo):
     torch.manual_seed(0)
     net = DeblockingNetwork((16, 16), (1, 1))
     steps = []
-    better = tuned(net, jpeg.quantised, truth, (0.4, 0.8), 60, rate=0.01, advance=lambda: steps.append(1))
+    better = tuned(
+        net, jpeg.quantised, truth, (0.4, 0.8), 60, rate=0.01, advance=lambda: steps.append(1)
+    )
     assert len(steps) == 60
     assert not net.tail[1].matrix.any()  # the one started from is as it was
     before = (to_tensor(jpeg.pixels) - truth).square().mean()
