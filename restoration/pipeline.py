@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restoration.budget import Clock, estimate_units, networks_work, recipe_for, recipe_in
+from restoration.budget import Clock, recipe_in
 from restoration.errors import RestorationError
 from restoration.estimate.passes import first_estimate
 from restoration.history import History
@@ -24,6 +24,7 @@ from restoration.presets import Preset
 from restoration.support.devices import device_named, filter_device
 from restoration.support.pool import Pool
 from restoration.support.usage import SMALLEST_TILE
+from restoration.work import estimate_units, networks_work, recipe_for
 
 TILE_SIDE = 1024  # of the tiles in which networks are applied: about 0.3 GiB
 

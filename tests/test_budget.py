@@ -8,18 +8,7 @@ import torch
 
 import restoration
 from restoration import budget
-from restoration.budget import (
-    FEWEST,
-    LONGEST,
-    RESERVE,
-    START,
-    Clock,
-    Pace,
-    networks_work,
-    recipe_for,
-    recipe_in,
-    recipe_within,
-)
+from restoration.budget import FEWEST, LONGEST, RESERVE, START, Clock, recipe_in
 from restoration.commands.restore import main
 from restoration.errors import RestorationError
 from restoration.jpeg import compress, to_tensor
@@ -27,6 +16,14 @@ from restoration.metrics import psnr
 from restoration.pipeline import restore_jpeg
 from restoration.presets import FAST, Preset
 from restoration.support.files import find
+from restoration.work import Pace, networks_work, recipe_for
+
+
+def recipe_within(seconds, pace, height, width, preset, library=False):
+    """What fits into a time that is left after the first estimate."""
+    choose = budget.recipe_with_library if library else budget.recipe_within
+    return choose(RESERVE * seconds - START, pace, height, width, preset)
+
 
 SECONDS = [0.1, 5, 10, 20, 40, 80, 160, 320, 640, 1280, 5000]
 PACE = Pace(1e-6, 0.05, 0.15)  # about that of two cores

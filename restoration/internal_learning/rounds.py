@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restoration.budget import STEP_PIXELS, steps_in
 from restoration.estimate.passes import first_estimate
 from restoration.internal_learning.copies import training_copies
 from restoration.internal_learning.ensemble import Member, Restorer, optimise
@@ -20,6 +19,7 @@ from restoration.jpeg import CompressedImage, Quantised, to_tensor
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.presets import Preset
 from restoration.support.pool import Pool
+from restoration.work import STEP_PIXELS, steps_in
 
 
 @dataclass(frozen=True)

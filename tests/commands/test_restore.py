@@ -188,7 +188,7 @@ def test_all_files_of_a_command_share_their_processes(photo, monkeypatch, time):
     few = presets.Preset(rounds=1, networks=2, steps=4)
     monkeypatch.setitem(presets.PRESETS, "balanced", few)
     monkeypatch.setitem(presets.PRESETS, "fast", replace(few, rounds=0))  # before what fits
-    monkeypatch.setattr("restoration.pipeline.recipe_within", lambda *_: few)
+    monkeypatch.setattr("restoration.pipeline.recipe_in", lambda *_: few)
     monkeypatch.setattr("restoration.internal_learning.ensemble.cores", lambda: 2)
     started, start = [], pool.Pool.start
     monkeypatch.setattr(pool.Pool, "start", lambda *a: (started.append(a), start(*a)))

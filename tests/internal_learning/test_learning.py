@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from PIL import Image
 
 from restoration import pipeline
-from restoration.budget import recipe_for
 from restoration.estimate.passes import first_estimate
 from restoration.formats.opening import open_image
 from restoration.internal_learning.copies import NUMBER, copies_of, training_copies
@@ -24,6 +23,7 @@ from restoration.metrics import psnr
 from restoration.networks.correction import Convolution, CorrectionNetwork
 from restoration.pipeline import restore_jpeg
 from restoration.presets import Preset
+from restoration.work import recipe_for
 
 
 def jpeg_of(pixels, **settings):
