@@ -1,7 +1,6 @@
 """Learning on smaller copies: what they are, and that it pays."""
 
 import io
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,14 +8,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from restoration import pipeline
-from restoration.estimate.passes import first_estimate
 from restoration.formats.opening import open_image
 from restoration.internal_learning.copies import NUMBER, copies_of, training_copies
-from restoration.internal_learning.ensemble import Learned, Member
 from restoration.internal_learning.learning import Patches, turned, turned_back
 from restoration.jpeg import Quantised, compress, to_8bit, to_tensor
-from restoration.jpeg.projection import project
 from restoration.jpeg.reading import parse
 from restoration.jpeg.recompression import compress_like
 from restoration.metrics import psnr
@@ -180,61 +175,6 @@ def test_odd_sizes_and_other_samplings_are_corrected(photo, grey):
     image = restore_jpeg(jpeg, preset, device="cpu", advance=lambda *told: units.append(told))
     assert sum(done for done, _ in units) == units[0][1]
     assert violations(image, jpeg) < 0.01
-
-
-def test_rounds_go_on_from_each_other_and_later_ones_count_more(photo, monkeypatch):
-    """Three rounds of two networks whose corrections are known, weights 1, 2, 3."""
-    jpeg = compress(photo[:64, :96], 10)
-    estimate = first_estimate(jpeg.quantised)
-    corrections, rounds = iter([0.01, -0.02, 0.03]), []
-
-    def optimise(pool, members, report):
-        rounds.append(members)
-        level = next(corrections)
-        return [
-            Learned(np.full_like(m.estimate, level + side), [np.float32([m.seed])])
-            for m, side in zip(members, (-0.005, 0.005), strict=True)
-        ]
-
-    monkeypatch.setattr(pipeline, "optimise", optimise)
-    pool = SimpleNamespace(begin=lambda: None)
-    preset = Preset(rounds=3, networks=2, steps=400)
-    image = restore_jpeg(jpeg, preset, seed=5, device="cpu", pool=pool)
-    mean = (1 * 0.01 - 2 * 0.02 + 3 * 0.03) / 6
-    expected = project(estimate + mean, jpeg.quantised, 0.75).clamp(0, 1)
-    torch.testing.assert_close(image, expected, atol=1e-5, rtol=0)
-    assert [[m.seed for m in members] for members in rounds] == [[5, 6], [7, 8], [9, 10]]
-    assert [m.start for m in rounds[0]] == [None, None]
-    assert [m.start[0].item() for m in rounds[1] + rounds[2]] == [5, 6, 7, 8]
-    first = recipe_for(64, 96, preset).steps
-    assert [m.steps for members in rounds for m in members] == [first] * 2 + [first // 2] * 4
-
-
-def test_half_of_the_result_is_of_networks_that_restore_by_themselves(photo, monkeypatch):
-    jpeg = compress(photo[:96, :112], 10)
-    estimate = first_estimate(jpeg.quantised)
-    last = []
-
-    def optimise(pool, networks, report):
-        last[:] = networks
-        if isinstance(networks[0], Member):
-            return [Learned(np.full_like(m.estimate, 0.01), []) for m in networks]
-        return [
-            Learned(np.full_like(m.estimate, level), [])
-            for m, level in zip(networks, (0.01, -0.05), strict=True)
-        ]
-
-    monkeypatch.setattr(pipeline, "optimise", optimise)
-    pool = SimpleNamespace(begin=lambda: None)
-    preset = Preset(rounds=1, networks=2, steps=400, alone=1000)
-    image = restore_jpeg(jpeg, preset, seed=5, device="cpu", pool=pool)
-    corrected = project(estimate + 0.01, jpeg.quantised, 0.75).clamp(0, 1)
-    mean = ((estimate + 0.01) + (corrected - 0.02)) / 2
-    expected = project(mean, jpeg.quantised, 0.75).clamp(0, 1)
-    torch.testing.assert_close(image, expected, atol=1e-5, rtol=0)
-    assert [m.seed for m in last] == [7, 8]
-    np.testing.assert_allclose(last[0].estimate, corrected, atol=1e-5)
-    assert last[0].steps == recipe_for(96, 112, preset).alone
 
 
 def violations(image, jpeg):

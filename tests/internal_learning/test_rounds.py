@@ -1,5 +1,7 @@
 """How a result is composed of what networks say."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from restoration.internal_learning.library.applying import restored_within, with
 from restoration.jpeg import compress
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.presets import BALANCED, FAST, Preset
+from restoration.work import recipe_for
 
 
 @pytest.fixture
@@ -32,24 +35,60 @@ def said(monkeypatch):
     return asked
 
 
-def test_rounds_weigh_more_the_later_and_networks_by_themselves_half(photo, said):
-    jpeg = compress(photo[:96, :128], 10)
-    recipe = Preset(rounds=2, networks=2, steps=10, alone=7)
-    image = pipeline.restore_jpeg(jpeg, recipe, device="cpu")
+def test_rounds_go_on_from_each_other_and_later_ones_count_more(photo, monkeypatch):
+    """Three rounds of two networks whose corrections are known, weights 1, 2, 3."""
+    jpeg = compress(photo[:64, :96], 10)
     estimate = first_estimate(jpeg.quantised)
-    # seeds 0 and 1, then 2 and 3 with twice the weight
-    corrected = estimate + (0.015 + 2 * 0.035) / 3
-    alone = within_cells(corrected, jpeg.quantised) - 0.055  # seeds 4 and 5
-    expected = within_cells((corrected + alone) / 2, jpeg.quantised)
-    torch.testing.assert_close(image, expected, atol=1e-6, rtol=0)
-    first, second, last = said
-    assert [x.start for x in first] == [None, None]
-    assert [x.start for x in second] == [[0], [1]]
-    assert [x.start for x in last] == [None, None]
-    share = (96 * 128 / (768 * 512)) ** 0.25
-    assert [x.steps for x in (*first, *second)] == [round(10 * share)] * 2 + [2, 2]
-    assert [x.steps for x in last] == [round(7 * share)] * 2
-    assert {x.scales for x in last} == {(0.6, 1.0)}
+    corrections, asked = iter([0.01, -0.02, 0.03]), []
+
+    def optimise(pool, members, report):
+        asked.append(members)
+        level = next(corrections)
+        return [
+            Learned(np.full_like(m.estimate, level + side), [np.float32([m.seed])])
+            for m, side in zip(members, (-0.005, 0.005), strict=True)
+        ]
+
+    monkeypatch.setattr(rounds, "optimise", optimise)
+    pool = SimpleNamespace(begin=lambda: None)
+    preset = Preset(rounds=3, networks=2, steps=400)
+    image = pipeline.restore_jpeg(jpeg, preset, seed=5, device="cpu", pool=pool)
+    mean = (1 * 0.01 - 2 * 0.02 + 3 * 0.03) / 6
+    expected = within_cells(estimate + mean, jpeg.quantised)
+    torch.testing.assert_close(image, expected, atol=1e-5, rtol=0)
+    assert [[m.seed for m in members] for members in asked] == [[5, 6], [7, 8], [9, 10]]
+    assert [m.start for m in asked[0]] == [None, None]
+    assert [m.start[0].item() for m in asked[1] + asked[2]] == [5, 6, 7, 8]
+    first = recipe_for(64, 96, preset).steps
+    assert [m.steps for members in asked for m in members] == [first] * 2 + [first // 2] * 4
+
+
+def test_half_of_the_result_is_of_networks_that_restore_by_themselves(photo, monkeypatch):
+    jpeg = compress(photo[:96, :112], 10)
+    estimate = first_estimate(jpeg.quantised)
+    last = []
+
+    def optimise(pool, networks, report):
+        last[:] = networks
+        if isinstance(networks[0], Member):
+            return [Learned(np.full_like(m.estimate, 0.01), []) for m in networks]
+        return [
+            Learned(np.full_like(m.estimate, level), [])
+            for m, level in zip(networks, (0.01, -0.05), strict=True)
+        ]
+
+    monkeypatch.setattr(rounds, "optimise", optimise)
+    pool = SimpleNamespace(begin=lambda: None)
+    preset = Preset(rounds=1, networks=2, steps=400, alone=1000)
+    image = pipeline.restore_jpeg(jpeg, preset, seed=5, device="cpu", pool=pool)
+    corrected = within_cells(estimate + 0.01, jpeg.quantised)
+    mean = ((estimate + 0.01) + (corrected - 0.02)) / 2
+    expected = within_cells(mean, jpeg.quantised)
+    torch.testing.assert_close(image, expected, atol=1e-5, rtol=0)
+    assert [m.seed for m in last] == [7, 8]
+    np.testing.assert_allclose(last[0].estimate, corrected, atol=1e-5)
+    assert last[0].steps == recipe_for(96, 112, preset).alone
+    assert {m.scales for m in last} == {(0.6, 1.0)}
 
 
 def test_with_a_library_networks_by_themselves_go_on_from_it(photo, said):
