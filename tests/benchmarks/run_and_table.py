@@ -37,10 +37,10 @@ class RunAndTable:
     def main(self) -> None:
         """Do what the command line says."""
         options = self.parser.parse_args()
-        table = options.function is self.table.get_default("function")
-        if table and not options.results.is_file():
+        computes = hasattr(options, "folder")
+        if not computes and not options.results.is_file():
             self.parser.error(f"no results in {options.results}; make them by run")
-        if not table and not list(options.folder.glob("*.png")):
+        if computes and not list(options.folder.glob("*.png")):
             self.parser.error(f"no PNG images in {options.folder}")
         options.function(options)
 
