@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from restoration.budget import Clock, recipe_in
 from restoration.errors import RestorationError
 from restoration.estimate.passes import first_estimate
 from restoration.history import History
+from restoration.internal_learning.budget import Clock, recipe_in
 from restoration.internal_learning.ensemble import network_pool
 from restoration.internal_learning.library.applying import restored_within
 from restoration.internal_learning.rounds import Learning, learned
+from restoration.internal_learning.work import estimate_units, networks_work, recipe_for
 from restoration.jpeg import CompressedImage, Quantised, Separations, to_pixels
 from restoration.jpeg.projection import project
 from restoration.networks.deblocking import DeblockingNetwork
@@ -24,7 +25,6 @@ from restoration.presets import Preset
 from restoration.support.devices import device_named, filter_device
 from restoration.support.pool import Pool
 from restoration.support.usage import SMALLEST_TILE
-from restoration.work import estimate_units, networks_work, recipe_for
 
 TILE_SIDE = 1024  # of the tiles in which networks are applied: about 0.3 GiB
 

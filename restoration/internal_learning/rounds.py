@@ -15,11 +15,11 @@ from restoration.internal_learning.copies import training_copies
 from restoration.internal_learning.ensemble import Member, Restorer, optimise
 from restoration.internal_learning.library.applying import within_cells
 from restoration.internal_learning.library.windows import CORRECTED_SCALES, FIRST_SCALES
+from restoration.internal_learning.work import STEP_PIXELS, steps_in
 from restoration.jpeg import CompressedImage, Quantised, to_tensor
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.presets import Preset
 from restoration.support.pool import Pool
-from restoration.work import STEP_PIXELS, steps_in
 
 
 @dataclass(frozen=True)

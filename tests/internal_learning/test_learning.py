@@ -11,6 +11,7 @@ from PIL import Image
 from restoration.formats.opening import open_image
 from restoration.internal_learning.copies import NUMBER, copies_of, training_copies
 from restoration.internal_learning.learning import Patches, turned, turned_back
+from restoration.internal_learning.work import recipe_for
 from restoration.jpeg import Quantised, compress, to_8bit, to_tensor
 from restoration.jpeg.reading import parse
 from restoration.jpeg.recompression import compress_like
@@ -18,7 +19,6 @@ from restoration.metrics import psnr
 from restoration.networks.correction import Convolution, CorrectionNetwork
 from restoration.pipeline import restore_jpeg
 from restoration.presets import Preset
-from restoration.work import recipe_for
 
 
 def jpeg_of(pixels, **settings):

@@ -11,10 +11,10 @@ from restoration.estimate.passes import first_estimate
 from restoration.internal_learning import rounds
 from restoration.internal_learning.ensemble import Learned, Member
 from restoration.internal_learning.library.applying import restored_within, within_cells
+from restoration.internal_learning.work import recipe_for
 from restoration.jpeg import compress
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.presets import BALANCED, FAST, Preset
-from restoration.work import recipe_for
 
 
 @pytest.fixture

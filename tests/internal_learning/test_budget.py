@@ -7,16 +7,16 @@ import pytest
 import torch
 
 import restoration
-from restoration import budget
-from restoration.budget import FEWEST, LONGEST, RESERVE, START, Clock, recipe_in
 from restoration.commands.restore import main
 from restoration.errors import RestorationError
+from restoration.internal_learning import budget
+from restoration.internal_learning.budget import FEWEST, LONGEST, RESERVE, START, Clock, recipe_in
+from restoration.internal_learning.work import Pace, networks_work, recipe_for
 from restoration.jpeg import compress, to_tensor
 from restoration.metrics import psnr
 from restoration.pipeline import restore_jpeg
 from restoration.presets import FAST, Preset
 from restoration.support.files import find
-from restoration.work import Pace, networks_work, recipe_for
 
 
 def recipe_within(seconds, pace, height, width, preset, library=False):

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from restoration.internal_learning.library.sizes import ENTRY, USUAL
 from restoration.internal_learning.pace import correction_pace, deblocking_pace
+from restoration.internal_learning.work import LATER, Pace, networks_work, recipe_for
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.presets import BALANCED, Preset
-from restoration.work import LATER, Pace, networks_work, recipe_for
 
 FEWEST = 100  # steps for which networks are worth their processes
 # Times the passes' pace that of a whole first estimate, which also smooths and looks for matches.
