@@ -1,0 +1,69 @@
+"""The figures in the documents are those of the result files, as the benchmarks' tables print."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "results"
+README = (FOLDER.parents[1] / "README.md").read_text()
+BENCHMARKS = (FOLDER / "README.md").read_text()
+
+
+@pytest.fixture
+def printed(monkeypatch, capsys):
+    """Run a benchmark's command, and return the cells of the rows that it prints."""
+
+    def run(script, *arguments):
+        monkeypatch.syspath_prepend(FOLDER)
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        importlib.import_module(script).main()
+        return [cells_of(line) for line in capsys.readouterr().out.splitlines()[2:]]
+
+    yield run
+    for name in ("presets", "library", "scaling", "run_and_table"):
+        sys.modules.pop(name, None)
+
+
+def cells_of(row):
+    return row.strip("| ").split(" | ")
+
+
+def rows_of(document):
+    """The cells of the tables' rows, by the first one."""
+    rows = [cells_of(line) for line in document.splitlines() if line.startswith("| ")]
+    return {row[0].strip("`"): row[1:] for row in rows}
+
+
+def test_the_presets_in_the_readme(printed):
+    results, shown = RESULTS / "presets_kodak.json", rows_of(README)
+    names = {"re-JPEG": "re-JPEG: mean of re-compressions under all 256 shifts of the blocks"}
+    told = printed("presets", "table", results, "--short")
+    assert [row[0] for row in told][:4] == ["JPEG", "re-JPEG", "fast", "balanced"]
+    for method, *cells in told[:4]:
+        assert shown[names.get(method, method)] == cells
+
+
+def test_what_processor_time_buys(printed):
+    """A row for each curve: its seconds, and its gains, rounded."""
+    shown, curves = rows_of(BENCHMARKS), {}
+    for curve, *cells in printed("scaling", "table", RESULTS / "scaling.json"):
+        curves.setdefault(curve, []).append([float(cell) for cell in cells[:3]])
+    assert len(curves) == 6
+    for curve, points in curves.items():
+        name = {"one image alone": "each image alone"}.get(curve, curve)
+        (cells,) = [row for first, row in shown.items() if first.startswith(name)]
+        for i, cell in enumerate(cells):
+            values = [float(value) for value in cell.replace("+", "").split(", ")]
+            assert values == pytest.approx([point[i] for point in points], abs=0.0051 if i else 0.5)
+
+
+def test_the_plot_is_drawn(printed, tmp_path):
+    printed("scaling", "plot", RESULTS / "scaling.json", tmp_path / "plot.png")
+    with Image.open(tmp_path / "plot.png") as ours, Image.open(RESULTS / "scaling.png") as kept:
+        assert np.abs(np.subtract(ours.size, kept.size)).max() <= 4  # fonts may differ
+        assert ours.convert("L").getextrema()[0] < 100
