@@ -58,7 +58,8 @@ def parser() -> Parser:
         "--network",
         type=Path,
         metavar="LIBRARY.ckpt",
-        help="what restoration learn made; with balanced it goes on learning on each file",
+        help="what restoration learn made; with balanced or best it goes on learning on each file, "
+        "beside networks of the file's own",
     )
     p.add_argument(
         "--together",
