@@ -163,6 +163,7 @@ def plot(options: argparse.Namespace) -> None:
     axes.legend(frameon=False)
     with atomic_file(options.picture) as output:
         figure.savefig(output, format="png", dpi=120, bbox_inches="tight")
+    plt.close(figure)
 
 
 def main() -> None:
