@@ -24,7 +24,7 @@ def recipe_for(height: int, width: int, preset: Preset) -> Preset:
     0.10 dB were lost when they were as the pixels. The smallest have nothing to learn from.
     """
     if min(height, width) < SMALLEST:
-        return replace(preset, rounds=0)
+        return replace(preset, rounds=0, alone=0)
     share = min(height * width / FULL_SIZE, 1) ** 0.25
     alone = preset.alone if min(height, width) >= SMALLEST_WINDOWED else 0
     return replace(preset, steps=max(round(preset.steps * share), 1), alone=round(alone * share))

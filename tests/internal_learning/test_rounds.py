@@ -13,8 +13,9 @@ from restoration.internal_learning.ensemble import Learned, Member
 from restoration.internal_learning.library.applying import restored_within, within_cells
 from restoration.internal_learning.work import recipe_for
 from restoration.jpeg import compress
+from restoration.jpeg.projection import project
 from restoration.networks.deblocking import DeblockingNetwork
-from restoration.presets import BALANCED, FAST, Preset
+from restoration.presets import BALANCED, BEST, FAST, Preset
 
 
 @pytest.fixture
@@ -115,10 +116,9 @@ def test_copies_of_a_first_estimate_are_smaller(photo, said, monkeypatch):
     torch.testing.assert_close(image, within_cells(first - 0.01, jpeg.quantised))
 
 
-@pytest.mark.parametrize("preset", [FAST, BALANCED])
-def test_a_library_is_applied_as_it_is_where_nothing_can_be_learned(photo, said, preset):
+@pytest.mark.parametrize(("preset", "size"), [(FAST, 96), (BALANCED, 80), (BALANCED, 40)])
+def test_a_library_is_applied_as_it_is_where_nothing_can_be_learned(photo, said, preset, size):
     """Without steps; and to pictures too small for windows, whatever the preset."""
-    size = 96 if preset is FAST else 80
     jpeg = compress(photo[:size, :128], 10)
     library = DeblockingNetwork((4,), (1,), 2)
     told = []
@@ -130,3 +130,11 @@ def test_a_library_is_applied_as_it_is_where_nothing_can_be_learned(photo, said,
     assert sum(done for done, _ in told) == told[0][1]
     image = pipeline.restore_jpeg(jpeg, FAST, device="cpu", library=library, budget=0.1)
     assert torch.equal(image, restored_within(library, jpeg))
+
+
+def test_the_smallest_pictures_get_the_first_estimate_whatever_the_preset(photo, said):
+    jpeg = compress(photo[:40, :128], 10)
+    image = pipeline.restore_jpeg(jpeg, BEST, device="cpu")
+    expected = project(first_estimate(jpeg.quantised, BEST.passes, BEST.count), jpeg.quantised)
+    assert torch.equal(image, expected.clamp(0, 1))
+    assert not said
