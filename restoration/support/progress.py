@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -17,23 +18,29 @@ LINE_EVERY = 30.0  # seconds between two lines where there is no terminal to dra
 
 
 class TimeLeft:
-    """The time that work will still take, in proportion to what it took so far."""
+    """The time that work will still take, at the pace of the last half of what it took so far.
+
+    Work whose units take longer later, or shorter, so gets the right time sooner than by the pace
+    of all of it. The clock starts at the first call, after what comes before the first unit.
+    """
 
     def __init__(self) -> None:
         self.began: float | None = None
-        self.before = 0.0
+        # (when, units done by then): the last one in the first half, and all since
+        self.told: deque[tuple[float, float]] = deque()
 
     def seconds(self, done: float, total: float | None) -> float | None:
-        """Tell the seconds left, where ``done`` of ``total`` units are done; None if unknown.
-
-        The clock starts at the first call, after what comes before the first unit.
-        """
+        """Tell the seconds left, where ``done`` of ``total`` units are done; None if unknown."""
         now = time.monotonic()
         if self.began is None:
-            self.began, self.before = now, done
-        if total is None or done <= self.before:
+            self.began = now
+        self.told.append((now, done))
+        while len(self.told) > 2 and 2 * (self.told[1][0] - self.began) <= now - self.began:
+            self.told.popleft()
+        then, before = self.told[0]
+        if total is None or done <= before:
             return None
-        return (now - self.began) / (done - self.before) * (total - done)
+        return (now - then) / (done - before) * (total - done)
 
 
 class Display(AbstractContextManager["Display"]):

@@ -5,7 +5,7 @@ import pytest
 from restoration.errors import RestorationError
 from restoration.support import progress
 from restoration.support.durations import readable, seconds_of
-from restoration.support.progress import Display
+from restoration.support.progress import Display, TimeLeft
 
 
 @pytest.fixture
@@ -36,6 +36,28 @@ def test_the_time_left_is_told_in_proportion(clock, capsys):
         "photo.jpg, about 2 min left",  # 93 s
         "photo.jpg, about 63 s left",
     ]
+
+
+def test_the_time_left_follows_a_change_of_pace(clock):
+    """10 units at 2 s each, then 90 at 1 s each: 30 s after the change the first are forgotten."""
+    left, told = TimeLeft(), {}
+    for unit in range(101):
+        told[unit] = left.seconds(unit, 100)
+        clock[0] += 2.0 if unit < 10 else 1.0
+    assert told[0] is None
+    assert told[10] == pytest.approx(180)
+    assert all(told[unit] == pytest.approx(100 - unit) for unit in range(30, 101))
+    assert told[20] == pytest.approx(16 / 13 * 80)  # of 30 s the last 16; by all it were 3 / 2 * 80
+
+
+def test_one_lump_after_another_tells_the_time_left(clock):
+    """Work that reports seldom: the pace is that between two reports at least."""
+    left = TimeLeft()
+    told = []
+    for at, done in ((0, 0), (100, 10), (101, 10), (190, 10), (200, 20)):
+        clock[0] = float(at)
+        told.append(left.seconds(done, 100))
+    assert told == [None, 900, pytest.approx(909), pytest.approx(1710), 800]
 
 
 def test_who_knows_better_tells_the_time_left(clock, capsys):
