@@ -13,7 +13,7 @@ from restoration.errors import RestorationError
 from restoration.formats.opening import MOST_PIXELS
 from restoration.jpeg import Source, file_of, read_picture
 from restoration.pipeline import Advance
-from restoration.restoring import restore_read, shared_pool
+from restoration.restoring import restore_read, shared_by
 from restoration.settings import Report, Settings
 from restoration.support.durations import seconds_of
 
@@ -37,8 +37,8 @@ def restore_many(
 ) -> Iterator[tuple[Given, Image.Image | None, Report | RestorationError]]:
     """Restore pictures one after the other; one that cannot be restored does not stop the others.
 
-    The processes in which networks learn are started once and serve all pictures. They end with
-    the last picture, or when the iterator is closed.
+    The processes in which networks learn are started once and serve all pictures, and a library is
+    loaded once. They end with the last picture, or when the iterator is closed.
 
     Args:
         sources: the pictures, each as ``restore`` takes it: paths, bytes, open files, images.
@@ -61,21 +61,22 @@ def restore_many(
         of the report.
 
     Raises:
-        RestorationError: there is no such preset, duration or device.
+        RestorationError: there is no such preset, duration or device, or the library cannot be
+            used.
     """
     seconds = None if budget is None else seconds_of(budget)
     settings = Settings(preset, seed, device, tile, history, quality, network, seconds, strength)
-    pool = shared_pool(settings)  # outside of the generator: what is wrong is told at once
+    shared = shared_by(settings)  # outside of the generator: what is wrong is told at once
 
     def each() -> Iterator[tuple[Given, Image.Image | None, Report | RestorationError]]:
-        with pool:
+        with shared:
             for source in sources:
                 began = time.monotonic()
                 try:
                     file = file_of(source)
                     picture = read_picture(file, max_pixels, strict)
                     image, report = restore_read(
-                        picture, file, settings, None, advance, began, pool
+                        picture, file, settings, None, advance, began, shared
                     )
                 except RestorationError as error:
                     yield source, None, error

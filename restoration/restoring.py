@@ -2,6 +2,8 @@
 
 # Without annotations from __future__: pdoc resolves no names in those of a NamedTuple.
 import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from PIL import Image
@@ -20,6 +22,7 @@ from restoration.jpeg import (
     to_tensor,
 )
 from restoration.metrics import scores
+from restoration.networks.deblocking import DeblockingNetwork
 from restoration.pipeline import (
     Advance,
     Method,
@@ -33,6 +36,23 @@ from restoration.support.devices import device_named
 from restoration.support.durations import readable
 from restoration.support.files import File
 from restoration.support.pool import Pool
+
+
+@dataclass(frozen=True)
+class Shared(AbstractContextManager["Shared"]):
+    """What pictures that are restored one after the other have in common.
+
+    Attributes:
+        pool: processes in which networks learn; they start when a picture needs them.
+        library: the network of a library, or None.
+    """
+
+    pool: Pool
+    library: DeblockingNetwork | None
+
+    def __exit__(self, *_: object) -> None:
+        """End the processes."""
+        self.pool.stop()
 
 
 class Restored(NamedTuple):
@@ -49,10 +69,10 @@ def restore_read(
     truth: Tensor | None,
     advance: Advance | None,
     began: float,
-    pool: Pool | None = None,
+    shared: Shared | None = None,
 ) -> Restored:
     """Restore a picture that has been read, and turn it upright; see ``restored_tensor``."""
-    image, report = restored_tensor(picture, name, settings, truth, advance, began, pool)
+    image, report = restored_tensor(picture, name, settings, truth, advance, began, shared)
     return Restored(picture.upright(to_pixels(image)), report)
 
 
@@ -63,7 +83,7 @@ def restored_tensor(
     truth: Tensor | None,
     advance: Advance | None,
     began: float,
-    pool: Pool | None = None,
+    shared: Shared | None = None,
 ) -> tuple[Tensor, Report]:
     """Restore a picture that has been read, and report on it.
 
@@ -74,7 +94,7 @@ def restored_tensor(
         truth: the original, (1, C, H, W) in [0, 1], as the picture is stored.
         advance: see ``restore``.
         began: ``time.monotonic()`` at the start of the work.
-        pool: processes that several pictures share, see ``shared_pool``; by default its own.
+        shared: what several pictures have in common, see ``shared_by``; by default its own.
 
     Returns:
         (1, C, H, W) in [0, 1] as the picture is stored, and the report.
@@ -106,14 +126,15 @@ def restored_tensor(
         runs = len(picture.parts)
     elif found is not None and own is not None and found.own_share:
         runs = 2
-    method = method_of(settings, PRESETS[recipe], runs, pool)
     try:
-        if isinstance(picture, Separations):
-            image = restore_parts(picture, method, advance)
-        elif found is not None:
-            image = restore_earlier(pixels, own, found, method, advance)
-        elif own is not None:
-            image = method(CompressedImage(pixels, own), advance)
+        with nullcontext(shared) if shared else shared_by(settings) as common:
+            method = method_of(settings, PRESETS[recipe], runs, common)
+            if isinstance(picture, Separations):
+                image = restore_parts(picture, method, advance)
+            elif found is not None:
+                image = restore_earlier(pixels, own, found, method, advance)
+            elif own is not None:
+                image = method(CompressedImage(pixels, own), advance)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
@@ -144,35 +165,33 @@ def restored_tensor(
     return image, report
 
 
-def shared_pool(settings: Settings) -> Pool:
-    """Make the processes in which the networks of several pictures learn, one after the other.
-
-    They start when a picture needs them, and end with the block that the pool is entered by.
+def shared_by(settings: Settings) -> Shared:
+    """Prepare what pictures have in common, once for all of them.
 
     Raises:
-        RestorationError: there is no such preset or device.
+        RestorationError: there is no such preset or device, or the library cannot be used.
     """
     preset = PRESETS[recipe_of(settings)]
-    return network_pool(preset.networks, device_named(settings.device))
+    pool = network_pool(preset.networks, device_named(settings.device))
+    if settings.network is None:
+        return Shared(pool, None)
+    # imports Lightning, which takes longer than torch
+    from restoration.internal_learning.library.checkpoint import load_library
+
+    return Shared(pool, load_library(settings.network).net)
 
 
-def method_of(settings: Settings, preset: Preset, runs: int, pool: Pool | None) -> Method:
+def method_of(settings: Settings, preset: Preset, runs: int, shared: Shared) -> Method:
     """Choose what restores a JPEG: networks of its own, or that of a library.
 
     Args:
         settings: what was asked for.
         preset: the recipe.
         runs: number of JPEGs among which the time is divided.
-        pool: processes that several pictures share, or None.
+        shared: what the pictures have in common.
     """
-    seed, tile = settings.seed, settings.tile
+    seed, device, tile = settings.seed, settings.device, settings.tile
     budget = None if settings.budget is None else settings.budget / runs
-    library = None
-    if settings.network is not None:
-        # imports Lightning, which takes longer than torch
-        from restoration.internal_learning.library.checkpoint import load_library
-
-        library = load_library(settings.network).net
     return lambda jpeg, advance: restore_jpeg(
-        jpeg, preset, seed, settings.device, tile, advance, budget, pool, library
+        jpeg, preset, seed, device, tile, advance, budget, shared.pool, shared.library
     )

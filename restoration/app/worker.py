@@ -16,7 +16,7 @@ from restoration.commands.restore_file import restore_file, settings_of
 from restoration.errors import RestorationError
 from restoration.formats.writing import PNG_8
 from restoration.jpeg import CompressedImage, Picture, Separations, read_picture, read_truth
-from restoration.restoring import shared_pool
+from restoration.restoring import shared_by
 from restoration.support.cpu_settings import keep_freed_memory
 from restoration.support.processes import serve
 
@@ -40,9 +40,9 @@ def restore(task: Task, tell: Tell) -> dict[str, Any] | RestorationError:
         save(picture.upright(picture.pixels), task.before)
         if truth is not None:
             save(picture.upright(read_truth(truth, picture)), task.original)
-        with shared_pool(settings_of(options)) as pool:
+        with shared_by(settings_of(options)) as shared:
             report = restore_file(
-                source, task.target, options, PNG_8, lambda done, total: tell((done, total)), pool
+                source, task.target, options, PNG_8, lambda done, total: tell((done, total)), shared
             )
     except RestorationError as error:
         return RestorationError(str(error).replace(f"{task.folder}{os.sep}", ""))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from restoration.commands.inputs import STANDARD, find_inputs, told_left_out
 from restoration.commands.learn import learn_from
@@ -27,9 +27,11 @@ from restoration.commands.restore_table import show, without_place
 from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.formats.opening import check_image, read_bytes
 from restoration.formats.writing import Format
-from restoration.support.durations import seconds_of
-from restoration.support.pool import Pool
+from restoration.support.durations import readable, seconds_of
 from restoration.support.progress import Display
+
+if TYPE_CHECKING:
+    from restoration.restoring import Shared
 
 TOGETHER, TOGETHER_TIME = "library.ckpt", "1h"
 
@@ -65,15 +67,16 @@ def run(options: argparse.Namespace) -> int:
         with ExitStack() as stack:
 
             @cache
-            def pool() -> Pool:
+            def shared() -> Shared:
                 from restoration.commands.restore_file import settings_of  # imports torch: seconds
-                from restoration.restoring import shared_pool
+                from restoration.restoring import shared_by
 
-                return stack.enter_context(shared_pool(settings_of(options)))
+                return stack.enter_context(shared_by(settings_of(options)))
 
             for number, job in enumerate(jobs, 1):
-                count = f"[{number}/{len(jobs)}] " if len(jobs) > 1 else ""
-                reports.append(attempt(job, options, form, count, pool))
+                ending = all_in(reports, len(jobs) + 1 - number)
+                count = f"[{number}/{len(jobs)}{ending}] " if len(jobs) > 1 else ""
+                reports.append(attempt(job, options, form, count, shared))
     except KeyboardInterrupt as stop:
         tell(reports, options, form)
         again = "the same command without --overwrite" if options.overwrite else "the same command"
@@ -85,8 +88,14 @@ def run(options: argparse.Namespace) -> int:
     return 1 if any("error" in r for r in reports) else 0
 
 
+def all_in(reports: Sequence[dict[str, Any]], left: int) -> str:
+    """Tell how long all files that are left will take, at the pace of those that are restored."""
+    seconds = [r["seconds"] for r in reports if "output" in r]
+    return f", all in about {readable(left * sum(seconds) / len(seconds))}" if seconds else ""
+
+
 def attempt(
-    job: Job, options: argparse.Namespace, form: Format, count: str, pool: Callable[[], Pool]
+    job: Job, options: argparse.Namespace, form: Format, count: str, shared: Callable[[], Shared]
 ) -> dict[str, Any]:
     """Restore one file, and report on it: also that it was skipped, or why it failed.
 
@@ -95,7 +104,7 @@ def attempt(
         options: of the command.
         form: of the file to write.
         count: which of how many files it is.
-        pool: returns the processes that the files share.
+        shared: returns what the files have in common.
     """
     report: dict[str, Any] = {"input": str(job.source)}
     try:
@@ -110,7 +119,7 @@ def attempt(
         from restoration.commands.restore_file import restore_file  # imports torch: seconds
 
         with Display(partial(str, count + job.source.name)) as display:
-            done = restore_file(job.source, job.target, options, form, display.advance, pool())
+            done = restore_file(job.source, job.target, options, form, display.advance, shared())
     except RestorationError as error:  # the other files do not suffer from it
         print(f"restoration restore: error: {error}", file=sys.stderr)
         return report | {"error": str(error)}

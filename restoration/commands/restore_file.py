@@ -22,11 +22,10 @@ from restoration.jpeg import (
     to_tensor,
 )
 from restoration.pipeline import Advance
-from restoration.restoring import restored_tensor
+from restoration.restoring import Shared, restored_tensor
 from restoration.settings import Report, Settings
 from restoration.support.figures import comparison
 from restoration.support.files import Content, write_atomically
-from restoration.support.pool import Pool
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
@@ -50,7 +49,7 @@ def restore_file(
     options: argparse.Namespace,
     form: Format,
     advance: Advance,
-    pool: Pool,
+    shared: Shared,
 ) -> dict[str, Any]:
     """Restore one file and write it; return the report as a dictionary.
 
@@ -60,7 +59,7 @@ def restore_file(
         options: of ``restoration restore``.
         form: of the file to write.
         advance: called now and then with the units of work done since, and those in all.
-        pool: processes that several pictures share, see ``shared_pool``.
+        shared: what several pictures have in common, see ``shared_by``.
 
     Raises:
         RestorationError: the file cannot be used or its output not be written.
@@ -70,7 +69,7 @@ def restore_file(
     truth = None if options.truth is None else read_truth(options.truth, picture)
     clean = None if truth is None else to_tensor(truth)
     image, report = restored_tensor(
-        picture, source, settings_of(options), clean, advance, began, pool
+        picture, source, settings_of(options), clean, advance, began, shared
     )
     pixels = picture.turned(to_pixels(image, form.dtype))
     kept = picture.metadata.stripped() if options.strip else picture.metadata

@@ -1,6 +1,7 @@
 """``restoration learn`` from files to a library, and ``restore --network`` with it."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from PIL import Image
 
 from restoration.__main__ import main
 from restoration.commands import learn
+from restoration.internal_learning.library import checkpoint
+from restoration.support import progress
 
 
 @pytest.fixture
@@ -42,6 +45,15 @@ def test_a_library_is_learned_gone_on_with_and_applied(folder, tmp_path, capsys,
     (report,) = json.loads(capsys.readouterr().out)
     assert report["preset"] == "fast"
     assert np.array(Image.open(report["output"])).shape == (96, 112, 3)
+
+    loaded, load = [], checkpoint.load_library
+    monkeypatch.setattr(checkpoint, "load_library", lambda path: loaded.append(path) or load(path))
+    monkeypatch.setattr(progress, "FIRST_LINE", 0.0)
+    assert main(["restore", str(folder), *options, "--overwrite"]) == 1
+    assert loaded == [library]  # once for all files
+    told = capsys.readouterr().err
+    assert "[2/3] a.jpg" in told
+    assert re.search(r"\[3/3, all in about \d+ s\] b\.jpg", told)
 
 
 @pytest.mark.slow
