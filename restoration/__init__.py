@@ -26,6 +26,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from restoration.errors import RestorationError
+from restoration.support.cpu_settings import set_waiting
 
 if TYPE_CHECKING:
     from restoration.many import restore_many
@@ -48,6 +49,7 @@ def __getattr__(name: str) -> Any:
     """Import what is asked for, then: torch takes seconds to import."""
     value: Any
     if name in PLACES:
+        set_waiting()  # beside other work it is several times as fast; torch reads it at its import
         value = getattr(import_module(f"restoration.{PLACES[name]}"), name)
     elif name == "__version__":
         from importlib.metadata import version

@@ -62,8 +62,11 @@ def test_what_processor_time_buys(printed):
             assert values == pytest.approx([point[i] for point in points], abs=0.0051 if i else 0.5)
 
 
-def test_the_plot_is_drawn(printed, tmp_path):
+def test_the_plot_in_the_readme_is_that_of_the_results(printed, tmp_path):
     printed("scaling", "plot", RESULTS / "scaling.json", tmp_path / "plot.png")
-    with Image.open(tmp_path / "plot.png") as ours, Image.open(RESULTS / "scaling.png") as kept:
-        assert np.abs(np.subtract(ours.size, kept.size)).max() <= 4  # fonts may differ
-        assert ours.convert("L").getextrema()[0] < 100
+    pictures = []
+    for path in (tmp_path / "plot.png", RESULTS / "scaling.png"):
+        with Image.open(path) as image:
+            # coarse, for another font or version of matplotlib moves it by some pixels
+            pictures.append(np.asarray(image.convert("L").resize((80, 50), Image.Resampling.BOX)))
+    assert np.corrcoef(pictures[0].ravel(), pictures[1].ravel())[0, 1] > 0.9

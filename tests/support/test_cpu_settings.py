@@ -47,3 +47,15 @@ def test_threads_wait_as_the_user_says_or_else_shortly(given, expected, monkeypa
         monkeypatch.setenv(name, value)
     set_waiting()
     assert tuple(os.environ[n] for n in names) == (expected or tuple(given[n] for n in names))
+
+
+def test_who_imports_the_package_gets_such_threads():
+    program = """
+import os, sys, restoration
+before = "torch" in sys.modules or "GOMP_SPINCOUNT" in os.environ
+restoration.restore
+print(before, os.environ["GOMP_SPINCOUNT"])
+"""
+    bare = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    told = subprocess.check_output([sys.executable, "-c", program], env=bare, text=True)
+    assert told.split() == ["False", "1500"]
