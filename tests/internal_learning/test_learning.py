@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from restoration.formats.opening import open_image
-from restoration.internal_learning.copies import NUMBER, copies_of, training_copies
+from restoration.internal_learning.copies import NUMBER, copies_of, scales_of, training_copies
 from restoration.internal_learning.learning import Patches, turned, turned_back
 from restoration.internal_learning.work import recipe_for
 from restoration.jpeg import Quantised, compress, to_8bit, to_tensor
@@ -87,6 +87,14 @@ def test_windows_have_many_grids_lie_inside_and_are_spread(size, number):
         for c, (H, W) in zip(copies, inside, strict=True)
     ]
     np.testing.assert_allclose(np.mean(middles, 0), 0.5, atol=0.08)
+
+
+def test_copies_of_small_images_are_larger():
+    assert scales_of(400, 400) == scales_of(3000, 4000) == (0.5, 0.7)
+    # as measured: 0.6 and 0.85 at 256 x 256, 0.7 and 0.95 at 192 x 192
+    assert scales_of(256, 256) == pytest.approx((0.6, 0.85), abs=0.02)
+    assert scales_of(192, 192) == pytest.approx((0.67, 0.94), abs=0.01)
+    assert scales_of(64, 64) == (0.95, 0.95)
 
 
 def test_each_round_looks_at_other_windows_of_the_same_sizes():
