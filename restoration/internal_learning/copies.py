@@ -18,7 +18,7 @@ from restoration.support.threads import side_by_side
 SMALLEST = 64  # pixels of the shorter side: smaller images have too little to learn from
 NUMBER = 16
 SCALES = (0.5, 0.7)  # in turns, of images of ``ENOUGH`` pixels and more
-ENOUGH = 160_000
+ENOUGH = 481 * 321  # the smallest on which larger copies gave nothing
 LARGEST = 0.95  # scale
 PIXELS = 80_000  # of a copy at most
 

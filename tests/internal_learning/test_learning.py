@@ -90,10 +90,10 @@ def test_windows_have_many_grids_lie_inside_and_are_spread(size, number):
 
 
 def test_copies_of_small_images_are_larger():
-    assert scales_of(400, 400) == scales_of(3000, 4000) == (0.5, 0.7)
+    assert scales_of(321, 481) == scales_of(3000, 4000) == (0.5, 0.7)
     # as measured: 0.6 and 0.85 at 256 x 256, 0.7 and 0.95 at 192 x 192
     assert scales_of(256, 256) == pytest.approx((0.6, 0.85), abs=0.02)
-    assert scales_of(192, 192) == pytest.approx((0.67, 0.94), abs=0.01)
+    assert scales_of(192, 192) == pytest.approx((0.67, 0.93), abs=0.01)
     assert scales_of(64, 64) == (0.95, 0.95)
 
 
