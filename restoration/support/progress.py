@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from restoration.support.durations import readable
 
 FIRST_LINE = 5.0  # seconds of work after which the time left is told
+MOST_TOLD = 200  # times that are remembered
 LINE_EVERY = 30.0  # seconds between two lines where there is no terminal to draw a bar on
 
 
@@ -34,8 +35,10 @@ class TimeLeft:
         now = time.monotonic()
         if self.began is None:
             self.began = now
-        self.told.append((now, done))
-        while len(self.told) > 2 and 2 * (self.told[1][0] - self.began) <= now - self.began:
+        passed = now - self.began
+        if not self.told or now - self.told[-1][0] >= passed / MOST_TOLD:
+            self.told.append((now, done))
+        while len(self.told) > 2 and 2 * (self.told[1][0] - self.began) <= passed:
             self.told.popleft()
         then, before = self.told[0]
         if total is None or done <= before:

@@ -50,6 +50,15 @@ def test_the_time_left_follows_a_change_of_pace(clock):
     assert told[20] == pytest.approx(16 / 13 * 80)  # of 30 s the last 16; by all it were 3 / 2 * 80
 
 
+def test_few_times_are_remembered(clock):
+    left = TimeLeft()
+    for unit in range(100_000):
+        clock[0] += 0.05
+        told = left.seconds(unit, 200_000)
+    assert told == pytest.approx(0.05 * 100_001, rel=1e-9)
+    assert len(left.told) < 200
+
+
 def test_one_lump_after_another_tells_the_time_left(clock):
     """Work that reports seldom: the pace is that between two reports at least."""
     left = TimeLeft()
