@@ -10,11 +10,12 @@ from PIL import Image
 from torch import Tensor
 
 from restoration.errors import RestorationError
-from restoration.history import find_history
+from restoration.history import History, find_history
 from restoration.internal_learning.ensemble import network_pool
 from restoration.jpeg import (
     CompressedImage,
     Picture,
+    Quantised,
     Separations,
     compress,
     estimated_quality,
@@ -103,47 +104,21 @@ def restored_tensor(
         RestorationError: see ``restore``.
     """
     recipe = recipe_of(settings)
-    if settings.history not in ("auto", "none"):
-        raise RestorationError(f"no history {settings.history!r}; there are auto and none")
-    if not 0 <= settings.strength <= 1:
-        raise RestorationError(f"the strength must lie within 0 and 1, not {settings.strength}")
-    pixels = picture.pixels
-    own = picture.quantised if isinstance(picture, CompressedImage) else None
-    if settings.quality is not None:
-        if isinstance(picture, Separations):
-            raise RestorationError(f"{name} stores {picture.space}; --quality is for RGB and grey")
-        own = compress(pixels, settings.quality).quantised
-    found = None
-    if settings.history == "auto" and settings.quality is None:
-        found = None if isinstance(picture, Separations) else find_history(pixels, own)
-    if found is None and isinstance(picture, Picture) and own is None:
-        raise RestorationError(
-            f"{name} shows no trace of JPEG compression; give --quality N to restore it as if it "
-            "had been saved at that quality"
-        )
-    runs = 1
-    if isinstance(picture, Separations):
-        runs = len(picture.parts)
-    elif found is not None and own is not None and found.own_share:
-        runs = 2
+    own, found = known_of(picture, name, settings)
     try:
         with nullcontext(shared) if shared else shared_by(settings) as common:
-            method = method_of(settings, PRESETS[recipe], runs, common)
-            if isinstance(picture, Separations):
-                image = restore_parts(picture, method, advance)
-            elif found is not None:
-                image = restore_earlier(pixels, own, found, method, advance)
-            elif own is not None:
-                image = method(CompressedImage(pixels, own), advance)
+            method = method_of(settings, PRESETS[recipe], jpegs_in(picture, own, found), common)
+            image = restored_by(method, picture, own, found, advance)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
         raise RestorationError(
             f"{name}: the memory does not suffice; close other programs, or give a smaller --tile"
         ) from error
+    before = to_tensor(picture.pixels)
     if settings.strength != 1:
         # the file's cells are convex: what is between lies in them as both ends do
-        image = to_tensor(pixels).lerp(image.cpu(), settings.strength)
+        image = before.lerp(image.cpu(), settings.strength)
     if isinstance(picture, Separations):
         own = picture.parts[0].quantised
     last = None if own is None else estimated_quality(own.tables[0])
@@ -157,12 +132,82 @@ def restored_tensor(
         seed=settings.seed,
         seconds=round(time.monotonic() - began, 2),
         history=told,
-        jpeg=None if truth is None else scores(to_tensor(pixels), truth),
+        jpeg=None if truth is None else scores(before, truth),
         restored=None if truth is None else scores(image, truth),
         damage=None if isinstance(picture, Picture) else picture.damage,
         colours=picture.told if isinstance(picture, Separations) else None,
     )
     return image, report
+
+
+def known_of(
+    picture: CompressedImage | Separations | Picture, name: File, settings: Settings
+) -> tuple[Quantised | None, History | None]:
+    """Find what is known of a picture beside its pixels.
+
+    Args:
+        picture: what was read.
+        name: of the file, for errors.
+        settings: how it is restored.
+
+    Returns:
+        What its own JPEG knows, or that of the quality that it is to be restored as if saved at,
+        and the earlier compression that was found; None for what there is not. Separations have
+        neither: each of their parts is a JPEG of its own.
+
+    Raises:
+        RestorationError: nothing is.
+    """
+    if isinstance(picture, Separations):
+        if settings.quality is not None:
+            raise RestorationError(f"{name} stores {picture.space}; --quality is for RGB and grey")
+        return None, None
+    if settings.quality is not None:
+        return compress(picture.pixels, settings.quality).quantised, None
+    own = picture.quantised if isinstance(picture, CompressedImage) else None
+    found = find_history(picture.pixels, own) if settings.history == "auto" else None
+    if own is None and found is None:
+        raise RestorationError(
+            f"{name} shows no trace of JPEG compression; give --quality N to restore it as if it "
+            "had been saved at that quality"
+        )
+    return own, found
+
+
+def jpegs_in(
+    picture: CompressedImage | Separations | Picture, own: Quantised | None, found: History | None
+) -> int:
+    """Count the JPEGs that are restored for a picture, see ``restored_by``."""
+    if isinstance(picture, Separations):
+        return len(picture.parts)
+    return 2 if own is not None and found is not None and found.own_share else 1
+
+
+def restored_by(
+    method: Method,
+    picture: CompressedImage | Separations | Picture,
+    own: Quantised | None,
+    found: History | None,
+    advance: Advance | None,
+) -> Tensor:
+    """Restore a picture by way of its parts, of the earlier file, or of its own.
+
+    Args:
+        method: restores a JPEG.
+        picture: what was read.
+        own: see ``known_of``, as for the next.
+        found: the earlier compression.
+        advance: see ``restore``.
+
+    Returns:
+        (1, C, H, W) in [0, 1] as the picture is stored.
+    """
+    if isinstance(picture, Separations):
+        return restore_parts(picture, method, advance)
+    if found is not None:
+        return restore_earlier(picture.pixels, own, found, method, advance)
+    assert own is not None
+    return method(CompressedImage(picture.pixels, own), advance)
 
 
 def shared_by(settings: Settings) -> Shared:

@@ -36,6 +36,17 @@ class Settings:
     budget: float | None = None
     strength: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Refuse what there is not.
+
+        Raises:
+            RestorationError: no such history, or a strength out of its range.
+        """
+        if self.history not in ("auto", "none"):
+            raise RestorationError(f"no history {self.history!r}; there are auto and none")
+        if not 0 <= self.strength <= 1:
+            raise RestorationError(f"the strength must lie within 0 and 1, not {self.strength}")
+
 
 @dataclass(frozen=True)
 class Report:

@@ -213,6 +213,9 @@ def test_many_pictures_share_their_processes(photo, monkeypatch):
         ({"preset": "fsat"}, "no preset 'fsat'"),
         ({"budget": "soon"}, "'soon' is no duration"),
         ({"preset": "fast", "budget": "5s"}, "a preset or a budget"),
+        ({"strength": 1.5}, "within 0 and 1, not 1.5"),
+        ({"history": "some"}, "no history 'some'"),
+        ({"network": "photo.jpg"}, r"photo\.jpg is no library"),
     ],
 )
 def test_a_wrong_option_of_many_is_told_at_once(options, message):
