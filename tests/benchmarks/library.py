@@ -3,7 +3,7 @@
 python tests/benchmarks/library.py jpegs FOLDER TO [--qualities 10 15 20 25 30 40]
 restoration learn TO -o library.ckpt --budget 75m
 python tests/benchmarks/library.py run FOLDER RESULTS.json --network library.ckpt [--methods ...]
-python tests/benchmarks/library.py table RESULTS.json
+python tests/benchmarks/library.py table RESULTS.json [--same network balanced]
 
 `jpegs` compresses each clean image of FOLDER once, with the qualities in turns. `run` adds to the
 results as they come; what is there already is not computed again. Seconds are those of all cores.
@@ -28,7 +28,7 @@ from restoration.presets import PRESETS
 from restoration.support.files import write_atomically
 
 sys.path.insert(0, str(Path(__file__).parent))
-from run_and_table import RunAndTable, chosen, processor_seconds
+from run_and_table import RunAndTable, add_same, chosen, processor_seconds, same_images
 
 QUALITIES = (10, 15, 25)
 MIXED = (10, 15, 20, 25, 30, 40)
@@ -105,7 +105,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def table(options: argparse.Namespace) -> None:
-    rows = json.loads(options.results.read_text())
+    rows = same_images(json.loads(options.results.read_text()), options.same)
     jpeg = {(r["image"], r["quality"]): r["psnr"] for r in rows if r["method"] == "JPEG"}
     qualities = sorted({r["quality"] for r in rows})
     head = [f"Q{q} {what}" for q in qualities for what in ("PSNR", "gain", "chroma", "s")]
@@ -134,6 +134,7 @@ def jpegs(options: argparse.Namespace) -> None:
 
 def main() -> None:
     command = RunAndTable(__doc__, run, table)
+    add_same(command.table)
     command.run.add_argument("--network", type=Path, help="a library")
     command.run.add_argument("--methods", nargs="+", choices=METHODS, default=["JPEG", "network"])
     command.run.add_argument("--qualities", nargs="+", type=int, default=QUALITIES)

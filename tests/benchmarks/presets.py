@@ -22,7 +22,7 @@ from restoration.presets import PRESETS
 from restoration.support.files import write_atomically
 
 sys.path.insert(0, str(Path(__file__).parent))
-from run_and_table import RunAndTable, chosen
+from run_and_table import RunAndTable, add_same, chosen, same_images
 
 QUALITIES = (10, 15, 25)
 
@@ -54,14 +54,7 @@ def run(options: argparse.Namespace) -> None:
 
 def table(options: argparse.Namespace) -> None:
     rows = json.loads(options.results.read_text())
-    if options.same:  # a fair comparison: images that all of them have
-        shared = set.intersection(
-            *(
-                {(r["image"], r["quality"]) for r in rows if r["method"] == method}
-                for method in options.same
-            )
-        )
-        rows = [r for r in rows if (r["image"], r["quality"]) in shared]
+    rows = same_images(rows, options.same)
     (short if options.short else full)(rows)
 
 
@@ -110,9 +103,9 @@ def full(rows: list[dict]) -> None:
 
 def main() -> None:
     command = RunAndTable(__doc__, run, table)
+    add_same(command.table)
     command.run.add_argument("--presets", nargs="*", choices=list(PRESETS), default=list(PRESETS))
     command.run.add_argument("--qualities", nargs="+", type=int, default=QUALITIES)
-    command.table.add_argument("--same", nargs="+", default=[], help="images that these share")
     command.table.add_argument("--short", action="store_true", help="PSNR and MS-SSIM alone")
     command.main()
 

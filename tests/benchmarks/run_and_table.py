@@ -55,3 +55,16 @@ def chosen(options: argparse.Namespace) -> list[Path]:
     """List the images that ``run`` is to work on."""
     paths = sorted(options.folder.glob("*.png"))
     return [p for p in paths if p.stem in options.images or not options.images]
+
+
+def add_same(table: argparse.ArgumentParser) -> None:
+    """Offer the option of a ``table`` whose rows go through ``same_images``."""
+    table.add_argument("--same", nargs="+", default=[], help="methods whose common images count")
+
+
+def same_images(rows: list[dict], methods: list[str]) -> list[dict]:
+    """Keep the rows of images and qualities that all methods have: a fair comparison."""
+    having = [
+        {(r["image"], r["quality"]) for r in rows if r["method"] == method} for method in methods
+    ]
+    return [r for r in rows if all((r["image"], r["quality"]) in some for some in having)]

@@ -1,6 +1,7 @@
 """The figures in the documents are those of the result files, as the benchmarks' tables print."""
 
 import importlib
+import re
 import sys
 from pathlib import Path
 
@@ -70,3 +71,18 @@ def test_the_plot_in_the_readme_is_that_of_the_results(printed, tmp_path):
             # coarse, for another font or version of matplotlib moves it by some pixels
             pictures.append(np.asarray(image.convert("L").resize((80, 50), Image.Resampling.BOX)))
     assert np.corrcoef(pictures[0].ravel(), pictures[1].ravel())[0, 1] > 0.9
+
+
+def test_what_libraries_gain(printed):
+    """Each row names its file: PSNR and gain at three qualities."""
+    rows = re.findall(r"^\| (.*) \| `(_?\w*\.json)` \| (.*) \|$", BENCHMARKS, re.MULTILINE)
+    assert len(rows) == 5
+    for name, file, shown in rows:
+        method = "network, balanced" if "--preset balanced" in name else "network"
+        told = printed("library", "table", RESULTS / f"library_kodak{file}")
+        (cells,) = [row[2:] for row in told if row[0] == method]
+        for quality, cell in zip((0, 4, 8), shown.split("|"), strict=False):
+            psnr, gain = cells[quality : quality + 2] if quality < len(cells) else ("-", "-")
+            values = [] if psnr == "-" else [float(psnr), float(gain)]
+            here = [float(value) for value in re.findall(r"[\d.]+", cell)]
+            assert here == pytest.approx(values, abs=0.0051), (file, quality)
