@@ -64,6 +64,11 @@ VARIANTS = {
 }
 
 
+def scaled(*scales):
+    """Replace the scales of the copies, which follow from the image's size."""
+    return patch.object(copies, "scales_of", lambda height, width: scales)
+
+
 # name: (changes of the preset, what is replaced)
 NETWORKS = {
     "all": ({}, None),
@@ -74,7 +79,9 @@ NETWORKS = {
     "half the steps": ({"steps": BALANCED.steps // 2}, None),
     "twice the steps": ({"steps": BALANCED.steps * 2}, None),
     "8 copies": ({}, patch.object(copies, "NUMBER", 8)),
-    "copies at half the size alone": ({}, patch.object(copies, "SCALES", (0.5,))),
+    "copies at half the size alone": ({}, scaled(0.5)),
+    "copies of 0.5 and 0.7": ({}, scaled(0.5, 0.7)),  # as in large images
+    "copies of 0.6 and 0.85": ({}, scaled(0.6, 0.85)),
     "cells of 0.5 steps": ({}, patch.object(rounds, "within_cells", NARROW)),
     "whole cells": ({}, patch.object(rounds, "within_cells", WHOLE)),
     "larger groups": ({"count": 32}, None),

@@ -26,7 +26,7 @@ def printed(monkeypatch, capsys):
         return [cells_of(line) for line in capsys.readouterr().out.splitlines()[2:]]
 
     yield run
-    for name in ("presets", "library", "scaling", "run_and_table"):
+    for name in ("presets", "library", "scaling", "kl_steps", "run_and_table"):
         sys.modules.pop(name, None)
 
 
@@ -86,3 +86,15 @@ def test_what_libraries_gain(printed):
             values = [] if psnr == "-" else [float(psnr), float(gain)]
             here = [float(value) for value in re.findall(r"[\d.]+", cell)]
             assert here == pytest.approx(values, abs=0.0051), (file, quality)
+
+
+def test_what_the_kl_term_changes_at_each_step(printed):
+    told = printed("kl_steps", RESULTS / "desk" / "runs.zip")
+    assert len(told) == 18
+    page = (RESULTS / "desk" / "README.md").read_text()
+    for quality, step, value, interval, images in told:
+        low, high = map(float, interval.split(" to "))
+        assert low < 0 < high
+        assert images == "8"
+        if quality == "25" and step in ("2400", "4800"):
+            assert f"{float(value):+.2f} dB ({low:+.2f} to {high:+.2f})" in page

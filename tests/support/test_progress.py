@@ -39,7 +39,7 @@ def test_the_time_left_is_told_in_proportion(clock, capsys):
 
 
 def test_the_time_left_follows_a_change_of_pace(clock):
-    """10 units at 2 s each, then 90 at 1 s each: 30 s after the change the first are forgotten."""
+    """10 units at 2 s each, then 90 at 1 s each: 20 s after the change the first are forgotten."""
     left, told = TimeLeft(), {}
     for unit in range(101):
         told[unit] = left.seconds(unit, 100)

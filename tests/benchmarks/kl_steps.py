@@ -1,0 +1,48 @@
+"""What the KL term beside MSE changes at each step of the runs, not only at the best one.
+
+python tests/benchmarks/kl_steps.py tests/benchmarks/results/desk/runs.zip [--steps 400 2400]
+"""
+
+import argparse
+from pathlib import Path
+
+from restoration.experiments.archive import unpacked
+from restoration.experiments.protocol import mean_difference, paired, value_at
+from restoration.experiments.results import Record, read_records
+
+STEPS = (400, 600, 800, 1000, 1200, 1600, 2400, 3600, 4800)
+
+
+def values(records: list[Record], quality: int, loss: str, step: int) -> dict:
+    """PSNR of the smoothed outputs at a step, by image and seed; with skip connections."""
+    return {
+        (r.image, r.seed): value_at(r, "psnr_smoothed", step)
+        for r in records
+        if (r.configuration.quality, r.configuration.loss) == (quality, loss)
+        and r.configuration.skips
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("runs", type=Path, help="folder, or what report --pack made")
+    parser.add_argument("--steps", nargs="+", type=int, default=STEPS)
+    options = parser.parse_args()
+    with unpacked(options.runs) as folder:
+        records, _ = read_records(folder)
+    print("| quality | step | L_Q + lambda MSE, less MSE / dB | 95 % interval | images |")
+    print("|---|---|---|---|---|")
+    for quality in sorted({r.configuration.quality for r in records}):
+        for step in options.steps:
+            both = (values(records, quality, loss, step) for loss in ("kl_q_mse", "mse"))
+            pairs = paired(*both)
+            value, low, high = mean_difference([pairs])
+            print(
+                f"| {quality} | {step} | {value:+.3f} | {low:+.3f} to {high:+.3f} | {len(pairs)} |"
+            )
+
+
+if __name__ == "__main__":
+    main()
