@@ -6,6 +6,7 @@ python tests/benchmarks/kl_steps.py tests/benchmarks/results/desk/runs.zip [--st
 import argparse
 from pathlib import Path
 
+from restoration.errors import RestorationError
 from restoration.experiments.archive import unpacked
 from restoration.experiments.protocol import mean_difference, paired, value_at
 from restoration.experiments.results import Record, read_records
@@ -30,8 +31,11 @@ def main() -> None:
     parser.add_argument("runs", type=Path, help="folder, or what report --pack made")
     parser.add_argument("--steps", nargs="+", type=int, default=STEPS)
     options = parser.parse_args()
-    with unpacked(options.runs) as folder:
-        records, _ = read_records(folder)
+    try:
+        with unpacked(options.runs) as folder:
+            records, _ = read_records(folder)
+    except RestorationError as error:
+        parser.error(str(error))
     print("| quality | step | L_Q + lambda MSE, less MSE / dB | 95 % interval | images |")
     print("|---|---|---|---|---|")
     for quality in sorted({r.configuration.quality for r in records}):

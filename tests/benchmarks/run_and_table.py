@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +65,10 @@ def add_same(table: argparse.ArgumentParser) -> None:
 
 def same_images(rows: list[dict], methods: list[str]) -> list[dict]:
     """Keep the rows of images and qualities that all methods have: a fair comparison."""
+    known = dict.fromkeys(r["method"] for r in rows)
+    for method in methods:
+        if method not in known:
+            sys.exit(f"no results of {method!r}; there are {', '.join(known)}")
     having = [
         {(r["image"], r["quality"]) for r in rows if r["method"] == method} for method in methods
     ]
