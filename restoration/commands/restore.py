@@ -105,24 +105,30 @@ def attempt(
         form: of the file to write.
         count: which of how many files it is.
         shared: returns what the files have in common.
+
+    Raises:
+        RestorationError: that cannot be had, so that no file can be restored.
     """
     report: dict[str, Any] = {"input": str(job.source)}
+    if job.target != STANDARD and os.path.isfile(job.target) and not options.overwrite:
+        print(f"{job.source}: skipped, {job.target} exists", file=sys.stderr)
+        return report | {"skipped": str(job.target)}
     try:
-        if job.target != STANDARD and os.path.isfile(job.target) and not options.overwrite:
-            print(f"{job.source}: skipped, {job.target} exists", file=sys.stderr)
-            return report | {"skipped": str(job.target)}
         check_image(job.source, options.max_pixels)
         if options.recursive:
             make_folder(job.target.parent)
         for path in (job.target, options.compare):
             check_writable(path, options.overwrite)  # now, not after minutes of work
-        from restoration.commands.restore_file import restore_file  # imports torch: seconds
+    except RestorationError as error:
+        return report | failed(error)
+    common = shared()
+    from restoration.commands.restore_file import restore_file  # imports torch: seconds
 
+    try:
         with Display(partial(str, count + job.source.name)) as display:
-            done = restore_file(job.source, job.target, options, form, display.advance, shared())
-    except RestorationError as error:  # the other files do not suffer from it
-        print(f"restoration restore: error: {error}", file=sys.stderr)
-        return report | {"error": str(error)}
+            done = restore_file(job.source, job.target, options, form, display.advance, common)
+    except RestorationError as error:
+        return report | failed(error)
     if done["damage"]:
         print(
             f"{job.source}: the picture is {done['damage']}; restored as far as it is whole",
@@ -131,6 +137,12 @@ def attempt(
     if done["colours"]:
         print(f"{job.source}: {done['colours']}", file=sys.stderr)
     return report | {"output": str(job.target), **done}
+
+
+def failed(error: RestorationError) -> dict[str, str]:
+    """Tell why a file failed; the others do not suffer from it."""
+    print(f"restoration restore: error: {error}", file=sys.stderr)
+    return {"error": str(error)}
 
 
 def learn_together(jobs: Sequence[Job], options: argparse.Namespace) -> None:

@@ -105,6 +105,15 @@ def test_one_file_does_not_end_the_others(capsys, monkeypatch):
     assert Path("b.restored.png").exists()
 
 
+def test_a_library_that_cannot_be_used_ends_the_command_at_once(capsys):
+    Path("no.ckpt").write_bytes(b"not a library")
+    assert main(["restore", "photo.jpg", "other.jpg", "--network", "no.ckpt"]) == 1
+    told = capsys.readouterr()
+    assert told.err.count("error") == told.err.count("\n") == 1
+    assert "no.ckpt" in told.err
+    assert not told.out  # no table of files that were not tried
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
