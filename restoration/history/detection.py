@@ -16,6 +16,7 @@ from restoration.history.tables import (
     CHOICE,
     LEAST_EVIDENCE,
     LEAST_SHARE,
+    MOST_SHARE,
     best_quality,
     standard_table,
     table_of,
@@ -63,7 +64,7 @@ class Trace:
     @property
     def sure(self) -> bool:
         """Whether chance does not explain it."""
-        return self.evidence >= LEAST_EVIDENCE and self.share >= LEAST_SHARE
+        return self.evidence >= LEAST_EVIDENCE and LEAST_SHARE <= self.share <= MOST_SHARE
 
 
 class Luma(NamedTuple):
@@ -166,9 +167,12 @@ def evidence_at(
         rows, columns = (size // BLOCK for size in luma.plane.shape)
         inner = q[:rows, :columns].flatten(0, 1)
         used = telling(blocks_of(luma.plane, offset), blocks_of(luma.clipped, offset))
-        return cell_evidence(inner[used][None], table, rounding.flatten().sqrt())
+        inner = inner[used]
+        inner = inner[distinct(inner.flatten(1)[:, 1:])]
+        return cell_evidence(inner[None], table, rounding.flatten().sqrt())
     some, clipped = (blocks_of(x, offset, LOOKED_AT * limit) for x in (luma.plane, luma.clipped))
     blocks = evenly(some[telling(some, clipped)], limit)
+    blocks = blocks[distinct(blocks - blocks.mean(1, keepdim=True))]
     coefficients = blocks @ dct_matrix(blocks.dtype, blocks.device)[frequencies].T
     sigma = (moved_error(luma, offset) + rounding).sqrt().flatten()[frequencies] * factor
     return lattice_evidence(histograms(coefficients), sigma)
@@ -217,3 +221,20 @@ def telling(blocks: Tensor, clipped: Tensor) -> Tensor:
     lively = high - low > FLAT
     free = lively & ~clipped.any(1)
     return free if free.sum() >= FEWEST else lively
+
+
+def distinct(blocks: Tensor) -> Tensor:
+    """Choose one of all blocks that are equal: in a drawing there are many, and they tell it once.
+
+    Args:
+        blocks: (blocks, values); what differs by less than a quarter may count as equal.
+
+    Returns:
+        Their indices, in order.
+    """
+    weights = torch.rand(blocks.shape[1], generator=torch.Generator().manual_seed(0)).double()
+    keys, order = ((blocks.double() * 4).round() @ weights).sort()
+    new = torch.ones(len(keys), dtype=torch.bool)
+    new[1:] = keys.diff() > 1e-6  # far more than its rounding, far less than what blocks differ by
+    chosen: Tensor = order[new].sort().values
+    return chosen

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from restoration.history.detection import Trace, earlier_compression, luma_of
 from restoration.history.recovery import components_of, earlier_file
@@ -16,6 +17,8 @@ from restoration.jpeg import Quantised, to_pixels
 from restoration.jpeg.operator import BLOCK
 
 SMALLEST = 64  # pixels of the shorter side: in smaller pictures chance is too strong
+# Of brightness, in pixels that come from no JPEG: those of drawings lie on lattices by themselves.
+FEWEST_LEVELS = 32
 NOISES = (0.0, 2.5)  # levels: of pixels, and of those that another lossy format has changed
 # Of the integers that are expected to be wrong: from where on, and from where on fully, the
 # picture's own file is asked as well.
@@ -95,6 +98,10 @@ def last_but_own(pixels: NDArray[np.uint8], own: Quantised | None) -> History | 
     """Find and recover the compression before the file's own; see ``find_history``."""
     if min(pixels.shape[:2]) < SMALLEST:
         return None
+    if own is not None and own.widths is not None:
+        return None  # a file that was cut short has gaps between its integers, as of earlier steps
+    if own is None and levels_in(luma_of(pixels, None).plane) < FEWEST_LEVELS:
+        return None
     scaling = None
     for noise in (0.0,) if own is not None else NOISES:
         trace = earlier_compression(luma_of(pixels, own, noise))
@@ -110,3 +117,8 @@ def last_but_own(pixels: NDArray[np.uint8], own: Quantised | None) -> History | 
     tables = [trace.table, chroma, chroma][: len(parts)]
     recovered = earlier_file(pixels, own, grid, tables, noise)
     return History(trace, recovered.file, grid.before, recovered.doubt, scaling=scaling)
+
+
+def levels_in(plane: Tensor) -> int:
+    """Count the levels that occur in a plane of levels about 0."""
+    return int((plane + 128.5).clamp(min=0).int().flatten().bincount().count_nonzero())

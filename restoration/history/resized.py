@@ -15,7 +15,7 @@ from restoration.history.detection import (
 from restoration.history.recovery import Evident, measured_error
 from restoration.history.resampling import Grid
 from restoration.history.scaling import FILTERS, LEAST_SCORE, Scaling, earlier_sizes
-from restoration.history.tables import standard_table, standard_tables
+from restoration.history.tables import MOST_SHARE, standard_table, standard_tables
 from restoration.jpeg.operator import BLOCK, block_dct
 
 FIRST_GUESS = 20  # quality whose steps serve to measure errors at first
@@ -41,7 +41,8 @@ class Resized(NamedTuple):
     @property
     def sure(self) -> bool:
         """Whether chance does not explain it."""
-        return self.trace.evidence >= LEAST_EVIDENCE and self.trace.share >= LEAST_SHARE
+        trace = self.trace
+        return trace.evidence >= LEAST_EVIDENCE and LEAST_SHARE <= trace.share <= MOST_SHARE
 
 
 def resized_compression(luma: Evident) -> Resized | None:
