@@ -6,6 +6,7 @@ import io
 import json
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,6 +70,13 @@ def unpacked(runs: Path) -> Iterator[Path]:
         try:
             with zipfile.ZipFile(runs) as archive:
                 archive.extractall(folder)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            OSError,
+            ValueError,
+            RuntimeError,
+        ) as error:
             raise RestorationError(f"{runs} is no ZIP file of runs ({error})") from error
         yield Path(folder)

@@ -7,6 +7,7 @@ import glob
 import hashlib
 import itertools
 import json
+import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,7 @@ def images_of(grid: Grid, root: Path) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for name in grid.images:
-        paths = [Path(p) for p in sorted(glob.glob(str(root / name)))]
+        paths = [Path(p) for p in sorted(glob.glob(glob.escape(str(root)) + os.sep + name))]
         if not paths and find(name).is_file():
             paths = [find(name)]  # shipped with the package
         if not paths:
@@ -166,11 +167,32 @@ def images_of(grid: Grid, root: Path) -> list[Path]:
     return list(found)
 
 
+def contents_of(images: list[Path]) -> list[str]:
+    """Hash the images.
+
+    Raises:
+        RestorationError: two have one name, by which reports tell them, or one content, by which
+            runs do; so that this is known before days of work.
+    """
+    by_name: dict[str, Path] = {}
+    by_content: dict[str, Path] = {}
+    for image in images:
+        other = by_name.setdefault(image.stem, image)
+        if other != image:
+            raise RestorationError(f"{other} and {image} have one name; rename one of them")
+        content = hashlib.sha256(image.read_bytes()).hexdigest()
+        other = by_content.setdefault(content, image)
+        if other != image:
+            raise RestorationError(f"{other} and {image} are one picture; leave one of them out")
+    return list(by_content)
+
+
 def runs_of(grid: Grid, root: Path, output: Path) -> list[Run]:
     """List the runs of a grid: image by image, so that whole images are done first.
 
     Raises:
-        RestorationError: an image or a configuration is missing.
+        RestorationError: an image or a configuration is missing, or two images cannot be told
+            apart.
     """
     runs = []
     base: Config = {}
@@ -180,8 +202,8 @@ def runs_of(grid: Grid, root: Path, output: Path) -> list[Run]:
     networks = {n: read_config(f"configs/net/{n}.yaml") for n in grid.networks}
     losses = {n: read_config(f"configs/loss/{n}.yaml") for n in grid.losses}
     reading = read_config(f"configs/reading/{grid.reading}.yaml") if grid.reading else {}
-    for image in images_of(grid, root):
-        content = hashlib.sha256(image.read_bytes()).hexdigest()
+    images = images_of(grid, root)
+    for image, content in zip(images, contents_of(images), strict=True):
         axes = (grid.qualities, grid.networks, grid.skips, grid.losses, grid.seeds)
         for quality, network, skips, loss, seed in itertools.product(*axes):
             config = merged(merged(base, networks[network]), losses[loss])

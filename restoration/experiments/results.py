@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -112,7 +112,7 @@ def read_record(folder: Path) -> Record | None:
         settings = str(labels.pop("settings", ""))
         curves = read_curves(folder / CURVES)
         configuration = CONFIGURATION.instantiate(CONFIGURATION.parse_object(labels))
-        if result["jpeg"] is None or "psnr" not in curves:
+        if not measured(result, curves):
             return None
         known = Configuration(**configuration)
         return Record(image, seed, known, settings, result, curves, folder)
@@ -121,6 +121,20 @@ def read_record(folder: Path) -> Record | None:
         raise RestorationError(
             f"{folder}: damaged ({line}); the next sweep does it anew"
         ) from error
+
+
+def measured(result: dict[str, Any], curves: Mapping[str, NDArray]) -> bool:
+    """Whether a run tells what all tables want.
+
+    Raises:
+        KeyError: it does not even say that it does not.
+    """
+    known = result["size"], result["steps"], result["best"], result["jpeg"]
+    return (
+        all(known)
+        and result["jpeg"]["psnr"] is not None  # a JPEG without a loss has none
+        and bool(np.isfinite(curves.get("psnr", np.nan)).any())
+    )
 
 
 def read_records(folder: Path) -> tuple[list[Record], list[str]]:

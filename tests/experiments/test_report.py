@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import zipfile
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 
 from restoration.__main__ import main
 from restoration.errors import RestorationError
+from restoration.experiments.archive import pack, unpacked
 from restoration.experiments.protocol import better_weights, cells_of, mean_difference
 from restoration.experiments.report.claims import claims
 from restoration.experiments.report.document import Document, Table
@@ -263,6 +265,21 @@ def test_no_runs_and_damaged_runs_are_told(runs, tmp_path, capsys):
     assert not is_finished(runs / "a-sure-None-True")  # the next sweep does it anew
 
 
+@pytest.mark.parametrize(
+    "lacking",
+    [{"best": None}, {"jpeg": {"psnr": None, "ms_ssim": None}}, {"curves": "step,psnr\n10,\n"}],
+)
+def test_a_run_that_measured_too_little_is_named(runs, tmp_path, lacking):
+    """Fewer steps than are measured after, say, or a JPEG that lost nothing."""
+    file = runs / "a-sure-None-True/result.json"
+    if "curves" in lacking:
+        (file.parent / "curves.csv").write_text(lacking["curves"])
+    file.write_text(json.dumps(json.loads(file.read_text()) | lacking))
+    assert main(["report", str(runs), "-o", str(tmp_path / "out")]) == 0
+    text = (tmp_path / "out/report.md").read_text()
+    assert "a-sure-None-True: measured nothing" in text
+
+
 RESULTS = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=4),
     lambda x: st.lists(x, max_size=3) | st.dictionaries(st.sampled_from(["psnr", "step"]), x),
@@ -349,3 +366,14 @@ def test_a_missing_or_damaged_pack_is_told(tmp_path, capsys):
     (tmp_path / "runs.zip").write_bytes(b"PK no")
     assert main(["report", str(tmp_path / "runs.zip"), "-o", str(tmp_path / "out")]) == 1
     assert "is no ZIP file of runs" in capsys.readouterr().err
+
+
+def test_a_pack_with_any_byte_wrong_is_told_or_read(runs, tmp_path):
+    """Deflated data that is damaged raises errors of its own."""
+    packed, damaged = tmp_path / "runs.zip", tmp_path / "damaged.zip"
+    pack(read_records(runs)[0], runs, packed)
+    whole = packed.read_bytes()
+    for place in range(0, len(whole), 37):
+        damaged.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        with suppress(RestorationError), unpacked(damaged):
+            pass

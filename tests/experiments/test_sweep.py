@@ -82,6 +82,22 @@ def test_identity_is_the_configuration_and_the_content_not_the_place(photo):
     assert len({r.identity for r in (one, other_image, longer, reseeded)}) == 4
 
 
+def test_images_that_cannot_be_told_apart_are_refused_before_any_run(photo):
+    """Reports tell runs by their images' names, runs themselves by their contents."""
+    Path("one[1]").mkdir()
+    Image.fromarray(photo[:32, :32]).save("one[1]/a.png")
+    Image.fromarray(photo[32:64, :32]).save("one[1]/b.png")
+    (one,) = runs_of(grid(), Path("one[1]"), Path("runs"))  # no pattern
+    assert one.labels["image"] == "a"
+    Path("b").mkdir()
+    Image.fromarray(photo[:32, 32:64]).save("b/a.png")
+    with pytest.raises(RestorationError, match=r"a\.png and b/a\.png have one name; rename"):
+        runs(images=["a.png", "b/a.png"])
+    Path("c.png").write_bytes(Path("a.png").read_bytes())
+    with pytest.raises(RestorationError, match=r"a\.png and c\.png are one picture; leave"):
+        runs(images=["a.png", "c.png"])
+
+
 def test_readings_and_weights_touch_combined_losses_alone():
     some = runs(losses=["mse", "kl_q_mse"], weights=[10, 100], reading="counted")
     assert [r.labels["weight"] for r in some] == [None, 10, 100]
