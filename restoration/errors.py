@@ -1,5 +1,10 @@
 """The exceptions that a user is meant to read."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class RestorationError(ValueError):
     """What is wrong with the user's input and what to do about it, in one line.
@@ -18,3 +23,23 @@ class DivergenceError(RestorationError):
 
 class Interrupted(Exception):  # noqa: N818 - not an error
     """The user stopped a run; the message says what there is and how to go on."""
+
+
+@contextmanager
+def foreseen(name: object) -> Iterator[None]:
+    """Turn what nobody foresaw into an error of one file, so that others are not left undone.
+
+    Raises:
+        RestorationError: anything was raised but what is meant to stop the program.
+    """
+    try:
+        yield
+    except (RestorationError, BrokenPipeError):  # the latter: whoever read our output has left
+        raise
+    except OSError as error:
+        raise RestorationError(f"{name}: {error}") from error
+    except Exception as error:
+        told = " ".join(f"{type(error).__name__} {error}".split())
+        raise RestorationError(
+            f"{name}: {told}; this should not happen: please report it, with the file"
+        ) from error

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from PIL import Image
 
-from restoration.errors import RestorationError
+from restoration.errors import RestorationError, foreseen
 from restoration.formats.opening import MOST_PIXELS
 from restoration.jpeg import Source, file_of, read_picture
 from restoration.pipeline import Advance
@@ -74,10 +74,11 @@ def restore_many(
                 began = time.monotonic()
                 try:
                     file = file_of(source)
-                    picture = read_picture(file, max_pixels, strict)
-                    image, report = restore_read(
-                        picture, file, settings, None, advance, began, shared
-                    )
+                    with foreseen(file):
+                        picture = read_picture(file, max_pixels, strict)
+                        image, report = restore_read(
+                            picture, file, settings, None, advance, began, shared
+                        )
                 except RestorationError as error:
                     yield source, None, error
                 else:

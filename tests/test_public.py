@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 import restoration
-from restoration import presets
+from restoration import many, presets
 from restoration.support import pool
 
 ROOT = Path(__file__).parents[1]
@@ -127,6 +127,17 @@ def test_an_image_that_is_no_file_goes_the_way_of_its_pixels(given):
     assert np.array_equal(np.array(result.image), restored("pixels.png"))
 
 
+@pytest.mark.usefixtures("large")
+def test_a_further_picture_of_a_file_is_not_that_file():
+    with Image.open("large.jpg") as first, Image.open("large.jpg") as second:
+        first.save("both.jpg", "MPO", save_all=True, append_images=[ImageOps.flip(second)])
+    with Image.open("both.jpg") as image:
+        image.seek(1)  # not yet loaded
+        result = restored(image, quality=10)
+        image.save("second.png")
+    assert np.array_equal(result, restored("second.png", quality=10))
+
+
 def test_a_smaller_draft_of_a_file_is_not_that_file(photo):
     Image.fromarray(photo).save("large.jpg", quality=10)
     image = Image.open("large.jpg")
@@ -205,6 +216,33 @@ def test_many_pictures_share_their_processes(photo, monkeypatch):
     for source, image in (("photo.jpg", first), ("other.jpg", last)):
         alone = restoration.restore(source, device="cpu").image
         assert np.array_equal(np.array(image), np.array(alone))
+
+
+def test_what_nobody_foresaw_does_not_end_the_others(monkeypatch):
+    read, odd = many.read_picture, KeyError("odd")
+
+    def first_is_odd(file, *arguments):
+        if str(file) == "photo.jpg":
+            raise odd
+        return read(file, *arguments)
+
+    monkeypatch.setattr(many, "read_picture", first_is_odd)
+    given = ["photo.jpg", Path("photo.jpg").read_bytes()]
+    (_, none, error), (_, image, _) = restoration.restore_many(given, preset="fast")
+    assert none is None
+    assert error.__cause__ is odd
+    assert np.array_equal(np.array(image), restored(given[1]))
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "photo.png"])
+def test_pillow_sets_no_limit(name, photo, monkeypatch):
+    """How large a picture may be is told by ``max_pixels`` alone."""
+    Image.fromarray(photo).save("photo.png")
+    picture = Path(name).read_bytes()
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert restored(picture, history="none", quality=20).ndim == 3
+    with pytest.raises(restoration.RestorationError, match="give --max-pixels"):
+        restoration.restore(picture, max_pixels=1000)
 
 
 @pytest.mark.parametrize(

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from restoration.errors import UsageError
+from restoration.support.files import safe_name
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 MADE = ".restored"  # in front of the suffix of what is written
 STANDARD = Path("-")  # standard input or output, whatever files are called so
 # What is left out of folders, beside files that are named as no JPEGs, and why
 FOLDERS, LINKS, CLOSED, HIDDEN = "folders", "links", "closed folders", "hidden files"
+RESULTS = "results"
 REASONS = {
     FOLDERS: "--recursive looks inside",
     LINKS: "they may lead back",
     CLOSED: "not allowed to read",
     HIDDEN: "their names begin with a dot",
+    RESULTS: "of other files given, by their names",
 }
 
 
@@ -46,7 +50,8 @@ def find_inputs(
         recursive: look into the folders in folders, too.
 
     Returns:
-        The files, and for each folder how many of its entries of which kind were left out.
+        The files, and for each folder how many of its entries of which kind were left out; also of
+        what was typed: what a shell makes of *.jpg holds the results of the time before.
 
     Raises:
         UsageError: a folder or pattern holds no JPEG, or cannot be looked into.
@@ -72,7 +77,12 @@ def find_inputs(
             raise UsageError(f"no JPEG files ({', '.join(SUFFIXES)}) in {text}{rest}")
         for file in files:
             found.setdefault(os.path.abspath(file.source), file)
-    return list(found.values()), {text: kinds for text, kinds in left.items() if kinds}
+    results = results_among(list(map(Path, found)))
+    if results:
+        left["the files given"] = Counter({RESULTS: len(results)})
+    return [file for at, file in found.items() if at not in results], {
+        text: kinds for text, kinds in left.items() if kinds
+    }
 
 
 def pictures_in(folder: Path, below: Path, recursive: bool, left: Counter[str]) -> Iterator[Input]:
@@ -96,9 +106,21 @@ def pictures_in(folder: Path, below: Path, recursive: bool, left: Counter[str]) 
             yield Input(path, below)
 
 
+def results_among(paths: Sequence[Path]) -> set[str]:
+    """Find the files that are named as results of others among them."""
+    names = {path.with_name(safe_name(name)) for path in paths for name in (path.stem, path.name)}
+    return {str(p) for p in paths if is_made(p) and p.with_name(Path(p.stem).stem) in names}
+
+
 def is_made(path: Path) -> bool:
     """Whether a file is named as results are."""
     return Path(path.stem).suffix == MADE
+
+
+def tell_left_out(left: dict[str, Counter[str]]) -> None:
+    """Print what was left out, see ``find_inputs``."""
+    for place, kinds in left.items():
+        print(f"{place}: left out {told_left_out(kinds)}", file=sys.stderr)
 
 
 def told_left_out(kinds: Counter[str]) -> str:

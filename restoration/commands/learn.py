@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restoration.commands.inputs import find_inputs
+from restoration.commands.inputs import find_inputs, tell_left_out
 from restoration.errors import Interrupted, RestorationError, UsageError
+from restoration.formats.opening import MOST_PIXELS
 from restoration.support.durations import readable
 from restoration.support.progress import Display
-from restoration.support.usage import DEVICES, Parser, duration
+from restoration.support.usage import DEVICES, Parser, duration, seed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,8 +45,12 @@ def parser() -> Parser:
     p.add_argument(
         "--budget", type=duration, default="1h", help="time of all learning: 30m, 8h (default: 1h)"
     )
-    p.add_argument("--seed", type=int, default=0, help="of all randomness")
+    p.add_argument("--recursive", action="store_true", help="also from folders in folders")
+    p.add_argument("--seed", type=seed, default=0, help="of all randomness")
     p.add_argument("--device", choices=DEVICES, default="auto")
+    p.add_argument(
+        "--max-pixels", type=int, default=MOST_PIXELS, help="of the largest picture that is taken"
+    )
     return p
 
 
@@ -61,13 +66,17 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"{library}: a library is a .ckpt file")
     if not library.parent.is_dir():
         raise RestorationError(f"cannot write {library}: {library.parent} is not a folder")
-    paths = [found.source for found in find_inputs(options.inputs)[0]]
-    refused = learn_from(paths, library, options.budget, options.seed, options.device)
+    inputs, left = find_inputs(options.inputs, options.recursive)
+    tell_left_out(left)
+    paths = [found.source for found in inputs]
+    refused = learn_from(
+        paths, library, options.budget, options.seed, options.device, options.max_pixels
+    )
     return 1 if refused else 0
 
 
 def learn_from(
-    paths: list[Path], library: Path, budget: float, seed: int, device: str
+    paths: list[Path], library: Path, budget: float, seed: int, device: str, most: int
 ) -> list[RestorationError]:
     """Learn a library from files, or go on learning, and tell what is known of it.
 
@@ -77,6 +86,7 @@ def learn_from(
         budget: seconds of all learning, those before a pause included.
         seed: of all randomness.
         device: see ``device_named``.
+        most: pixels of the largest picture that is taken.
 
     Returns:
         Why files were left out.
@@ -112,13 +122,16 @@ def learn_from(
         refused.append(error)
         print(f"restoration learn: left out: {error}", file=sys.stderr)
 
-    pictures = prepared(paths, cache, refuse, PREPARATION * (budget - spent))
+    began = time.monotonic()
+    pictures = prepared(paths, cache, refuse, PREPARATION * (budget - spent), most)
     if not pictures:
         raise RestorationError(f"none of {len(paths)} files can be learned from")
     late = len(paths) - len(pictures) - len(refused)
     if late:
         print(f"no time for {late} of {len(paths)} files in this budget", file=sys.stderr)
-    size = USUAL if library.exists() else size_within(budget - spent, device)  # which is kept
+    took = time.monotonic() - began
+    # that of a library is kept
+    size = USUAL if library.exists() else size_within(budget - took, device)
     progress = LearningProgress(budget)
     with progress.display:
         learn(
@@ -126,6 +139,7 @@ def learn_from(
             library,
             description_for(pictures, seed, size),
             budget,
+            prepared=took,
             device=device,
             told=progress.step,
             workers=min(GPU_WORKERS, cores() - 1) if device == "cuda" else 0,
@@ -136,7 +150,11 @@ def learn_from(
 
 
 def prepared(
-    paths: list[Path], cache: Path, refuse: Callable[[RestorationError], None], most: float
+    paths: list[Path],
+    cache: Path,
+    refuse: Callable[[RestorationError], None],
+    seconds: float,
+    most: int,
 ) -> list[Picture]:
     """Make the first estimates, as many as there is time for, showing the progress.
 
@@ -144,21 +162,24 @@ def prepared(
         paths: of the JPEGs.
         cache: folder of the estimates.
         refuse: told why a file is left out.
-        most: seconds.
+        seconds: that there are.
+        most: pixels of the largest picture that is taken.
     """
     from restoration.internal_learning.library.pictures import pictures_of
 
-    end = time.monotonic() + most
+    end = time.monotonic() + seconds
     done = [""]
 
-    def due(path: Path) -> bool:
+    def begun(path: Path) -> None:
         done.append(path.name)
         display.update(len(done) - 2, len(paths))
+
+    def due() -> bool:
         return time.monotonic() < end
 
     with Display(lambda: f"preparing {done[-1]}") as display:
         try:
-            return pictures_of(paths, cache, refuse, due)
+            return pictures_of(paths, cache, refuse, begun, due, most)
         except KeyboardInterrupt as stop:
             raise Interrupted("stopped; the same command goes on") from stop
 

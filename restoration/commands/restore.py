@@ -12,7 +12,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restoration.commands.inputs import STANDARD, find_inputs, told_left_out
+from restoration.commands.inputs import STANDARD, find_inputs, tell_left_out
 from restoration.commands.learn import learn_from
 from restoration.commands.restore_options import parser
 from restoration.commands.restore_plan import (
@@ -24,7 +24,7 @@ from restoration.commands.restore_plan import (
     plan,
 )
 from restoration.commands.restore_table import show, without_place
-from restoration.errors import Interrupted, RestorationError, UsageError
+from restoration.errors import Interrupted, RestorationError, UsageError, foreseen
 from restoration.formats.opening import check_image, read_bytes
 from restoration.formats.writing import Format
 from restoration.support.durations import readable, seconds_of
@@ -56,8 +56,7 @@ def run(options: argparse.Namespace) -> int:
     for path in (options.truth, options.network):
         if path is not None:
             read_bytes(path)
-    for folder, kinds in left.items():
-        print(f"{folder}: left out {told_left_out(kinds)}", file=sys.stderr)
+    tell_left_out(left)
     if options.output not in (None, STANDARD) and not is_file_name(options.output):
         make_folder(options.output)
     if options.together:
@@ -114,18 +113,19 @@ def attempt(
         print(f"{job.source}: skipped, {job.target} exists", file=sys.stderr)
         return report | {"skipped": str(job.target)}
     try:
-        check_image(job.source, options.max_pixels)
-        if options.recursive:
-            make_folder(job.target.parent)
-        for path in (job.target, options.compare):
-            check_writable(path, options.overwrite)  # now, not after minutes of work
+        with foreseen(job.source):
+            check_image(job.source, options.max_pixels)
+            if options.recursive:
+                make_folder(job.target.parent)
+            for path in (job.target, options.compare):
+                check_writable(path, options.overwrite)  # now, not after minutes of work
     except RestorationError as error:
         return report | failed(error)
     common = shared()
     from restoration.commands.restore_file import restore_file  # imports torch: seconds
 
     try:
-        with Display(partial(str, count + job.source.name)) as display:
+        with foreseen(job.source), Display(partial(str, count + job.source.name)) as display:
             done = restore_file(job.source, job.target, options, form, display.advance, common)
     except RestorationError as error:
         return report | failed(error)
@@ -160,7 +160,7 @@ def learn_together(jobs: Sequence[Job], options: argparse.Namespace) -> None:
     paths = [job.source for job in jobs if isinstance(job.source, Path)]
     options.network = options.output / TOGETHER
     budget = options.budget or seconds_of(TOGETHER_TIME)
-    learn_from(paths, options.network, budget, options.seed, options.device)
+    learn_from(paths, options.network, budget, options.seed, options.device, options.max_pixels)
     options.budget = None  # it is spent
 
 

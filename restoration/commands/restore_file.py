@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from restoration.commands.inputs import STANDARD
+from restoration.errors import RestorationError
 from restoration.formats.writing import Format
 from restoration.jpeg import (
     Picture,
@@ -66,6 +67,10 @@ def restore_file(
     """
     began = time.monotonic()
     picture = read_picture(source, options.max_pixels, options.strict)
+    try:
+        form.check_size(picture.size)  # now, not after minutes of work
+    except RestorationError as error:
+        raise RestorationError(f"{source}: {error}") from error
     truth = None if options.truth is None else read_truth(options.truth, picture)
     clean = None if truth is None else to_tensor(truth)
     image, report = restored_tensor(

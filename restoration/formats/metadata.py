@@ -19,6 +19,7 @@ DAMAGED_EXIF = (
     *(SyntaxError, struct.error, ValueError, KeyError, TypeError, AttributeError),
     *(OverflowError, OSError, ZeroDivisionError),
 )
+MOST_DENSITY = 65_535  # pixels per inch: what a JPEG has room for
 IPTC_RESOURCE, IPTC_TAG = 0x0404, 33723  # in Photoshop's block of a JPEG, in a TIFF
 COMMENT = "Comment"  # keyword of a PNG's comment
 
@@ -110,7 +111,8 @@ def read_metadata(image: Image.Image, data: bytes) -> tuple[Metadata, int]:
         exif=exif,
         xmp=UNTRUE.sub(b"", TURN.sub(rb"\g<1>1", xmp)).rstrip(b"\0") if xmp else None,
         iptc=read_iptc(image),
-        dpi=dpi if dpi and min(dpi) > 0 else None,
+        # also numbers that are none: a resolution of 1/0
+        dpi=dpi if dpi and all(0 < float(x) <= MOST_DENSITY for x in dpi) else None,
         comment=read_comment(image),
         elsewhere=tuple(elsewhere),
     )

@@ -17,6 +17,7 @@ from restoration.support.files import Content, File
 
 MOST_PIXELS = 200_000_000  # of an image, if nothing else is said
 MINIMUM_SIDE = 16  # pixels: one 4:2:0 coding unit
+JPEG_SIDE = 65_500  # pixels of a JPEG's longer side at most, which libjpeg writes
 JPEG_START = b"\xff\xd8\xff"
 JUNK = 2**16  # bytes in front of a JPEG at most, which programs and mailboxes leave
 
@@ -98,7 +99,12 @@ def readable(name: File) -> Iterator[None]:
         raise
     except UnidentifiedImageError as error:
         raise RestorationError(f"{name} is not an image that can be read") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        TypeError,
+    ) as error:  # the last: a tag of a wrong type
         raise RestorationError(f"{name} is damaged: {error}") from error
 
 

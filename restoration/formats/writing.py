@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from restoration.errors import UsageError
+from restoration.errors import RestorationError, UsageError
 from restoration.formats.metadata import Metadata, photoshop, with_density
+from restoration.formats.opening import JPEG_SIDE
 from restoration.formats.png import png, to_image
 from restoration.formats.tiff import tiff
 
@@ -39,6 +40,7 @@ class Format:
             kept beside them into a file.
         dtype: of the pixels.
         lacks: what it has no place for, by the names of ``Metadata``'s attributes, and "opacity".
+        most: pixels of the longer side that it holds; None for any number.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Format:
     encode: Callable[[NDArray, Metadata], bytes]
     dtype: type = np.uint8
     lacks: tuple[str, ...] = ()
+    most: int | None = None
 
     def check(self) -> None:
         """Refuse what cannot be written here.
@@ -55,6 +58,18 @@ class Format:
         """
         if self.encode is jpeg_xl and find_spec("pillow_jxl") is None:
             raise UsageError("JPEG XL is written by another package: pip install pillow-jxl-plugin")
+
+    def check_size(self, size: tuple[int, int]) -> None:
+        """Refuse pictures that are too large for such files.
+
+        Raises:
+            RestorationError: a side is too long.
+        """
+        if self.most is not None and max(size) > self.most:
+            raise RestorationError(
+                f"{size[0]} x {size[1]} pixels do not fit into a {self.name} file, whose sides are "
+                f"{self.most} at most; choose another --format"
+            )
 
     def left_out(self, metadata: Metadata, opaque: bool) -> list[str]:
         """Tell what of a picture's file has no place in one of this format."""
@@ -142,8 +157,8 @@ FORMATS = (
     PNG_8,
     Format("png16", (".png",), png, np.uint16),
     Format("tiff", (".tif", ".tiff"), tiff, np.uint16, ("comment",)),
-    Format("webp", (".webp",), webp, lacks=("iptc", "comment")),
-    Format("jpeg", (".jpg", ".jpeg"), jpeg, lacks=("opacity",)),
+    Format("webp", (".webp",), webp, lacks=("iptc", "comment"), most=16_383),
+    Format("jpeg", (".jpg", ".jpeg"), jpeg, lacks=("opacity",), most=JPEG_SIDE),
     Format("jxl", (".jxl",), jpeg_xl, lacks=("iptc", "comment", "icc_profile")),
 )
 

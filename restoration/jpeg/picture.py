@@ -11,7 +11,7 @@ from PIL import Image
 
 from restoration.errors import RestorationError
 from restoration.formats.metadata import NONE, Metadata, read_metadata
-from restoration.formats.opening import MOST_PIXELS, is_image, open_image, read_bytes
+from restoration.formats.opening import MOST_PIXELS, is_image, open_image, read_bytes, readable
 from restoration.jpeg.image import CompressedImage, Stored, pixels_of
 from restoration.jpeg.reading import PNG_DEPTH, read_any_jpeg
 from restoration.jpeg.separations import Separations
@@ -56,7 +56,7 @@ def read_picture(
             ``most`` pixels.
     """
     data = read_bytes(path)
-    if not is_image(data) or format_of(data) in JPEG:
+    if not is_image(data) or format_of(data, path) in JPEG:
         return read_any_jpeg(path, most, strict)
     image = open_image(data, path, most)
     number = getattr(image, "n_frames", 1)
@@ -77,7 +77,7 @@ def read_picture(
     )
 
 
-def format_of(data: bytes) -> str | None:
+def format_of(data: bytes, name: File) -> str | None:
     """Tell what Pillow takes a file for."""
-    with Image.open(io.BytesIO(data)) as image:
+    with readable(name), Image.open(io.BytesIO(data)) as image:
         return image.format

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from restoration.errors import RestorationError
 from restoration.formats.metadata import read_metadata
 from restoration.formats.opening import (
+    JPEG_SIDE,
     JPEG_START,
     JUNK,
     MOST_PIXELS,
@@ -76,15 +77,15 @@ def read_any_jpeg(
     return jpeg
 
 
-def read_lossless(path: File) -> NDArray[np.uint8]:
+def read_lossless(path: File, most: int = MOST_PIXELS) -> NDArray[np.uint8]:
     """Read an 8-bit lossless image, upright, (H, W, C).
 
     Raises:
-        RestorationError: the file is missing, damaged, lossy, of more than 8 bits or with
-            transparency.
+        RestorationError: the file is missing, damaged, lossy, of more than 8 bits or ``most``
+            pixels, or with transparency.
     """
     data = read_bytes(path)
-    image = open_image(data, path)
+    image = open_image(data, path, most)
     if image.format == "PNG" and data[PNG_DEPTH] > 8:  # Pillow cuts colours to 8 bits
         raise RestorationError(
             f"{path} has {data[PNG_DEPTH]} bits per channel; convert it to 8-bit RGB or grey"
@@ -108,14 +109,16 @@ def compress(pixels: NDArray[np.uint8], quality: int) -> CompressedImage:
     """Compress (H, W, C) to JPEG in memory as the paper does: ``PIL.save(quality=q)``, 4:2:0.
 
     Raises:
-        RestorationError: the quality is not within 1 to 100, or a side is under 16 pixels.
+        RestorationError: the quality is not within 1 to 100, or a side not within 16 to 65,500.
     """
     if not 1 <= quality <= 100:
         raise RestorationError(f"the JPEG quality must lie within 1 to 100, not {quality}")
+    if max(pixels.shape[:2]) > JPEG_SIDE:
+        raise RestorationError(f"a JPEG has sides of at most {JPEG_SIDE} pixels")
     file = io.BytesIO()
     to_image(pixels).save(file, format="JPEG", quality=quality)
     data = file.getvalue()
-    jpeg = parse(data, open_image(data, "the image"), "the image")
+    jpeg = parse(data, open_image(data, "the image", pixels.size), "the image")
     assert isinstance(jpeg, CompressedImage)
     return jpeg
 
@@ -126,7 +129,7 @@ def read_truth(path: File, jpeg: Stored) -> NDArray[np.uint8]:
     Raises:
         RestorationError: the file cannot be used, or differs in size or channels.
     """
-    truth = jpeg.stored(read_lossless(path))
+    truth = jpeg.stored(read_lossless(path, max(jpeg.pixels.size, MOST_PIXELS)))
     if truth.shape != jpeg.pixels.shape:
         raise RestorationError(
             f"{path} is not of the JPEG's size and channels: "

@@ -63,7 +63,8 @@ def read_open(file: BinaryIO) -> bytes:
 def own_file(image: Image.Image) -> Content | None:
     """Return the JPEG that an image was opened from, or None where it is something else by now."""
     name, file = getattr(image, "filename", ""), getattr(image, "fp", None)
-    if image.format not in JPEG:  # what crop() and the like return has no format
+    # what crop() and the like return has no format
+    if image.format not in JPEG or image.tell():  # a further picture of the file
         return None
     try:
         if file is not None:  # until the pixels are loaded

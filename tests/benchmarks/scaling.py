@@ -101,7 +101,7 @@ def libraries(options: argparse.Namespace, results: Results) -> None:
     cache = options.results.with_suffix(".estimates")
     cache.mkdir(exist_ok=True)
     files = sorted(options.library.glob("*.jpg"))
-    pictures = pictures_of(files, cache, print, lambda path: True)
+    pictures = pictures_of(files, cache, print)
     for name in options.curves:
         number, width = name.split("-")
         some = pictures[:: max(len(pictures) // int(number), 1)][: int(number)]

@@ -16,7 +16,7 @@ from restoration.support import progress
 @pytest.fixture
 def folder(photo, tmp_path):
     pictures = tmp_path / "pictures"
-    pictures.mkdir()
+    (pictures / "more").mkdir(parents=True)
     Image.fromarray(photo[:96, :112]).save(pictures / "a.jpg", quality=20)
     Image.fromarray(photo[96:, 80:]).save(pictures / "b.jpg", quality=30)
     (pictures / "0.jpg").write_text("no picture")
@@ -29,6 +29,7 @@ def test_a_library_is_learned_gone_on_with_and_applied(folder, tmp_path, capsys,
     command = ["learn", str(folder), "-o", str(library), "--budget"]
     assert main([*command, "4s"]) == 1  # a file was left out
     told = capsys.readouterr()
+    assert f"{folder}: left out 1 folder (--recursive looks inside)" in told.err
     assert "left out:" in told.err
     assert "0.jpg" in told.err
     assert "on 2 pictures of quality 20 to 30" in told.err
@@ -82,14 +83,17 @@ def test_what_cannot_be_learned_from_is_told_in_one_line(folder, tmp_path, capsy
         ([str(folder / "0.jpg"), "-o", str(library)], 1, "none of 1 files can be learned from"),
         ([str(folder), "-o", str(tmp_path / "x.png")], 2, "a library is a .ckpt file"),
         ([str(folder), "-o", str(tmp_path / "no" / "x.ckpt")], 1, "is not a folder"),
+        ([str(tmp_path), "-o", str(library)], 2, "(--recursive looks inside)"),
+        ([str(folder), "-o", str(library), "--seed", "-1"], 2, "-1 is no seed"),
+        ([str(folder), "-o", str(library), "--budget", "soon"], 2, "'soon' is no duration"),
     ]
     for arguments, code, message in cases:
-        assert main(["learn", *arguments]) == code
+        try:
+            result = main(["learn", *arguments])
+        except SystemExit as stop:  # of the parser of options
+            result = stop.code
+        assert result == code
         assert message in capsys.readouterr().err.splitlines()[-1]
-    with pytest.raises(SystemExit) as stop:
-        main(["learn", str(folder), "-o", str(library), "--budget", "soon"])
-    assert stop.value.code == 2
-    assert "'soon' is no duration" in capsys.readouterr().err
     library.write_text("something else")
     assert main(["learn", str(folder), "-o", str(library)]) == 1
     assert "is no library made by restoration learn" in capsys.readouterr().err

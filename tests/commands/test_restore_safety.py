@@ -1,5 +1,6 @@
 """What ``restore`` must never do: destroy an input, leave its folder, hang, or end the others."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from PIL import Image
 
 from restoration import restoring
 from restoration.__main__ import main
+from restoration.formats import writing
 from restoration.support.files import safe_name
 
 FAST = ["restore", "--preset", "fast"]
@@ -103,6 +105,52 @@ def test_one_file_does_not_end_the_others(capsys, monkeypatch):
     assert "c.jpg is no regular file" in errors
     assert "File name too long" in errors
     assert Path("b.restored.png").exists()
+
+
+def test_what_nobody_foresaw_does_not_end_the_others(capsys, monkeypatch):
+    Path("b.jpg").write_bytes(Path("photo.jpg").read_bytes())
+    encode, calls = writing.png, []
+
+    def first_is_odd(*arguments):
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyError("odd")
+        return encode(*arguments)
+
+    form = dataclasses.replace(writing.PNG_8, encode=first_is_odd)
+    monkeypatch.setattr("restoration.commands.restore.format_of", lambda *_: form)
+    assert main([*FAST, "photo.jpg", "b.jpg", "--json"]) == 1
+    told = capsys.readouterr()
+    assert "photo.jpg: KeyError 'odd'; this should not happen: please report it" in told.err
+    assert "error" in json.loads(told.out)[0]
+    assert Path("b.restored.png").exists()
+
+
+def test_what_does_not_fit_into_a_format_is_told_before_the_work(capsys, monkeypatch):
+    Image.new("RGB", (16_400, 16)).save("wide.jpg")
+    monkeypatch.setattr(restoring, "restore_jpeg", None)
+    assert main([*FAST, "wide.jpg", "--format", "webp"]) == 1
+    assert "16400 x 16 pixels do not fit into a webp file" in capsys.readouterr().err
+    Image.new("1", (65_600, 16)).save("wider.png")
+    assert main([*FAST, "wider.png", "--quality", "10"]) == 1
+    assert "a JPEG has sides of at most 65500 pixels" in capsys.readouterr().err
+
+
+def test_results_among_the_files_that_a_shell_lists_are_left_out(capsys):
+    """The same command goes on, also where a pattern has become names."""
+    Path("photo.jpeg").write_bytes(Path("photo.jpg").read_bytes())
+    pattern = ["photo.jpeg", "photo.jpg"]
+    assert main([*FAST, "--format", "jpeg", *pattern]) == 0
+    pattern = sorted(str(path) for path in Path().glob("*.jp*g"))
+    assert pattern == sorted(
+        ["photo.jpeg", "photo.jpeg.restored.jpg", "photo.jpg", "photo.jpg.restored.jpg"]
+    )
+    capsys.readouterr()
+    assert main([*FAST, "--format", "jpeg", *pattern]) == 0
+    told = capsys.readouterr()
+    assert "left out 2 results (of other files given, by their names)" in told.err
+    assert told.err.count("skipped") == 2
+    assert main([*FAST, "photo.jpg.restored.jpg"]) == 0  # given by itself, it is a picture
 
 
 def test_a_library_that_cannot_be_used_ends_the_command_at_once(capsys):

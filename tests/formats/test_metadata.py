@@ -5,10 +5,13 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin, TiffTags
+from PIL.TiffImagePlugin import IFDRational
 
+from restoration.errors import RestorationError
 from restoration.formats.metadata import Metadata, read_metadata
-from restoration.jpeg import read_jpeg
+from restoration.jpeg import read_jpeg, read_picture
+from restoration.support.files import Content
 
 IPTC = b"\x1c\x02\x78\x00\x07caption"
 
@@ -120,3 +123,28 @@ def jpeg_of(pixels) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, format="JPEG", quality=95)
     return file.getvalue()
+
+
+@pytest.mark.parametrize("resolution", [(1, 0), (0, 1), (2**32 - 1, 1)])
+def test_a_density_that_is_none_is_left_out(photo, resolution):
+    """No encoder takes them; what EXIF holds stays there."""
+    exif = Image.Exif()
+    exif[0x011A] = exif[0x011B] = IFDRational(*resolution)
+    exif[0x0128] = 2
+    assert read(jpeg(photo, exif=exif)).dpi is None
+    file = io.BytesIO()
+    Image.fromarray(photo[:32, :48]).save(
+        file, "TIFF", tiffinfo={282: IFDRational(*resolution), 283: IFDRational(*resolution)}
+    )
+    assert read(file.getvalue()).dpi is None
+
+
+def test_a_tag_of_a_wrong_type_is_told(photo):
+    """Pillow takes XMP for bytes."""
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags.tagtype[700] = TiffTags.ASCII
+    tags[700] = "<x:xmpmeta/>"
+    file = io.BytesIO()
+    Image.fromarray(photo[:32, :48]).save(file, "TIFF", tiffinfo=tags)
+    with pytest.raises(RestorationError, match=r"odd\.tif is damaged"):
+        read_picture(Content(file.getvalue(), "odd.tif"))

@@ -39,9 +39,7 @@ def text() -> Image.Image:
 DRAWINGS = {
     "chart": chart(),
     "text": text(),
-    "gradient": Image.fromarray(
-        np.dstack([COLUMNS, ROWS, (COLUMNS + ROWS) // 2]).astype(np.uint8)
-    ),
+    "gradient": Image.fromarray(np.dstack([COLUMNS, ROWS, (COLUMNS + ROWS) // 2]).astype(np.uint8)),
     "chessboard": grey((ROWS // 4 + COLUMNS // 4) % 2 * 200 + 20),
     "paper": grey(np.where((ROWS % 12 == 0) | (COLUMNS % 12 == 0), 0, 230)),
 }

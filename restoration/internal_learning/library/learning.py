@@ -117,6 +117,7 @@ def learn(
     description: Description,
     budget: float,
     steps: int | None = None,
+    prepared: float = 0.0,
     device: str = "cpu",
     told: Told = lambda module, loss: None,
     workers: int = 0,
@@ -130,6 +131,7 @@ def learn(
             kept.
         budget: seconds of all learning, those before a pause included.
         steps: number of all steps instead, for what must be repeated exactly.
+        prepared: seconds of the budget that went into the pictures now.
         device: "cpu", "cuda" or "mps".
         told: called after every step.
         workers: processes that compress windows, beside this one.
@@ -155,7 +157,7 @@ def learn(
             enable_model_summary=False,
         )
         trainer.fit(
-            LibraryLearning(net, budget, steps),
+            LibraryLearning(net, budget, steps, prepared=prepared),
             WindowData(pictures, description.seed, workers=workers),
             ckpt_path=None if before is None else path,
         )

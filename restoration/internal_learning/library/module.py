@@ -51,6 +51,7 @@ class LibraryLearning(LightningModule):
             before a pause counts.
         steps: number of optimiser steps instead, for what must be repeated exactly.
         rate: highest learning rate.
+        prepared: seconds of the budget that were spent before learning.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class LibraryLearning(LightningModule):
         budget: float = math.inf,
         steps: int | None = None,
         rate: float = RATE,
+        prepared: float = 0.0,
     ) -> None:
         super().__init__()
         self.net = net
@@ -67,13 +69,15 @@ class LibraryLearning(LightningModule):
         self.budget = budget
         self.steps = steps
         self.rate = rate
-        self.spent = 0.0  # seconds
+        self.prepared = self.spent = prepared  # seconds; the latter with those of learning
         self.clock: float | None = None
 
     @property
     def progress(self) -> float:
-        """Tell the share of the budget that is spent."""
-        return self.global_step / self.steps if self.steps else self.spent / self.budget
+        """Tell the share of learning that is done."""
+        if self.steps:
+            return self.global_step / self.steps
+        return (self.spent - self.prepared) / max(self.budget - self.prepared, 1e-9)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Muon.
@@ -112,8 +116,9 @@ class LibraryLearning(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what was spent."""
-        checkpoint["spent"] = self.spent
+        checkpoint["spent"], checkpoint["prepared"] = self.spent, self.prepared
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on from what was spent."""
-        self.spent = checkpoint["spent"]
+        self.spent += checkpoint["spent"]
+        self.prepared += checkpoint.get("prepared", 0.0)  # no older library tells it

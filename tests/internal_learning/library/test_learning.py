@@ -149,7 +149,7 @@ def test_bad_files_are_named_and_left_out(photo, tmp_path):
     cache = tmp_path / "cache"
     cache.mkdir()
     refused = []
-    pictures = pictures_of(paths, cache, refused.append, lambda path: True)
+    pictures = pictures_of(paths, cache, refused.append)
     assert [p.pixels.shape for p in pictures] == [(96, 112, 3)] * 2
     assert [next(p.name for p in paths if p.name in str(e)) for e in refused] == [
         "cut.jpg",
@@ -157,9 +157,27 @@ def test_bad_files_are_named_and_left_out(photo, tmp_path):
         "text.jpg",
     ]
     made = {p: p.stat().st_mtime_ns for p in cache.iterdir()}
-    pictures_of(paths, cache, refused.append, lambda path: True)
+    pictures_of(paths, cache, refused.append)
     assert {p: p.stat().st_mtime_ns for p in cache.iterdir()} == made  # found again
-    assert pictures_of(paths, cache, refused.append, lambda path: False) == []
+    # without time what is there is taken, and nothing made
+    Image.fromarray(photo[:96, :112]).save(tmp_path / "a.jpg", quality=30)
+    late = pictures_of([tmp_path / "a.jpg", *paths], cache, refused.append, due=lambda: False)
+    assert [p.estimate for p in late] == [p.estimate for p in pictures]
+
+
+def test_time_before_learning_counts_but_not_in_the_rate():
+    """A budget is one of all work; the rate rises and falls over the learning."""
+    learning = LibraryLearning(DeblockingNetwork([8], [1]), budget=100.0, prepared=20.0)
+    assert (learning.spent, learning.progress) == (20.0, 0.0)
+    learning.spent += 40.0
+    assert learning.progress == 0.5
+    checkpoint = {}
+    learning.on_save_checkpoint(checkpoint)
+    again = LibraryLearning(DeblockingNetwork([8], [1]), budget=200.0, prepared=5.0)
+    again.on_load_checkpoint(checkpoint)
+    assert (again.spent, again.progress) == (65.0, 40 / 175)
+    again.on_load_checkpoint({"spent": 10.0})  # of a library that does not tell it
+    assert again.spent == 75.0
 
 
 def test_the_rate_rises_and_falls_once():
