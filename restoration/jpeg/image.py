@@ -14,7 +14,7 @@ from torch import Tensor
 
 from restoration.formats.metadata import NONE, SIDEWAYS, Metadata
 from restoration.formats.png import to_image
-from restoration.jpeg.operator import BLOCK, JPEGOperator
+from restoration.jpeg.operator import BLOCK, JPEGOperator, block_idct
 
 # What turns stored pixels upright, by EXIF orientation (EXIF 2.32, section 4.6.4 A), and back.
 UPRIGHT: dict[int, Callable[[NDArray], NDArray]] = {
@@ -67,8 +67,11 @@ class Quantised:
 
     def decode(self) -> Tensor:
         """Decode as libjpeg does, without its rounding: (1, C, H, W) in [0, 1]."""
-        levels = [(q * t)[None] for q, t in zip(self.coefficients, self.tables, strict=True)]
-        return self.operator.decode(levels).clamp_(0, 1)
+        samples = [
+            block_idct((q * t)[None]).clamp_(-128, 127)
+            for q, t in zip(self.coefficients, self.tables, strict=True)
+        ]
+        return self.operator.joined(samples).clamp_(0, 1)
 
     def window(self, top: int, bottom: int, left: int, right: int) -> Quantised:
         """Cut out a part of the image as if it were a file of its own.

@@ -143,8 +143,11 @@ class JPEGOperator:
         Returns:
             (N, C, H, W), about [0, 1].
         """
-        planes = [self.upsample(block_idct(c), i) for i, c in enumerate(coefficients)]
-        return self.image(torch.stack(planes, 1))
+        return self.joined([block_idct(c) for c in coefficients])
+
+    def joined(self, samples: Sequence[Tensor]) -> Tensor:
+        """Upsample the samples of each component, (N, 8 rows, 8 columns), and turn them to RGB."""
+        return self.image(torch.stack([self.upsample(x, c) for c, x in enumerate(samples)], 1))
 
     def upsample(self, plane: Tensor, component: int) -> Tensor:
         """(N, 8 rows, 8 columns) -> (N, H, W): 3/4 of the nearer, 1/4 of the further sample.

@@ -20,8 +20,11 @@ from restoration.jpeg import (
     estimated_quality,
     read_jpeg,
     read_lossless,
+    read_picture,
+    to_pixels,
 )
 from restoration.jpeg.frame import check_frame
+from restoration.support.files import Content
 
 
 def triangle_upsample(plane: np.ndarray, axis: int) -> np.ndarray:
@@ -105,6 +108,16 @@ def test_coefficients_decode_to_pillows_pixels(photo, tmp_path, size, options, q
     assert difference.max() <= 3
     assert (difference <= 2).mean() > 0.999
     assert difference.mean() < 0.1
+
+
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_saturated_pictures_decode_to_pillows_pixels(photo, subsampling):
+    """Samples end at 0 and 255 before chroma is upsampled and colours are mixed."""
+    stark = ((photo.astype(float) - 128) * 4 + 128).clip(0, 255).astype(np.uint8)
+    jpeg = read_picture(Content(encoded(stark, quality=10, subsampling=subsampling), "stark"))
+    difference = np.abs(to_pixels(jpeg.quantised.decode()).astype(int) - jpeg.pixels)
+    assert difference.max() <= 4  # what is rounded nowhere in between
+    assert difference.mean() < 0.6
 
 
 def test_compression_is_pillows(photo, tmp_path):
