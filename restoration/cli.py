@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from jsonargparse import Namespace
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -23,6 +23,7 @@ from restoration.data import SingleImage
 from restoration.errors import RestorationError
 from restoration.independent import IndependentStrategy, local_rank
 from restoration.run_folder import CHECKPOINT, CONFIG, RUNS, run_version, same_run
+from restoration.run_lock import RunFolder, refuse_used
 from restoration.support.files import find
 from restoration.support.quiet import quiet
 from restoration.support.usage import plain
@@ -72,7 +73,8 @@ class FitCLI(LightningCLI):
         """Put the model's options into its checkpoints, from which it can be built anew."""
         run_loggers.with_own_defaults(self.config[self.subcommand].trainer.logger)
         super().instantiate_classes()
-        options = self.config[self.subcommand].model.clone().as_dict()
+        self._dump_config()
+        options = self.config_dump["model"]  # plain values: nothing else is loaded again
         builder = {"_instantiator": "lightning.pytorch.cli.instantiate_module"}
         self.model.save_hyperparameters(options | builder)
 
@@ -139,9 +141,12 @@ class FitCLI(LightningCLI):
         """Resolve ``--ckpt_path last`` to the checkpoint of this very run.
 
         Raises:
-            RestorationError: the folder given is that of another run.
+            RestorationError: the folder given is that of another run, or holds this one and it is
+                not to go on.
         """
         options = self.config_init[self.subcommand]
+        if options.ckpt_path is None:
+            refuse_used(self.folder)
         if options.ckpt_path == "last":
             path = self.folder / CHECKPOINT
             self._dump_config()
@@ -156,22 +161,18 @@ class FitCLI(LightningCLI):
                 )
 
 
-class SaveConfig(SaveConfigCallback):
-    """Save the configuration that makes the run anew: without a checkpoint to go on from."""
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """See Lightning."""
-        self.config = self.config.clone()
-        self.config.ckpt_path = None
-        super().setup(trainer, pl_module, stage)
-
-
 def check_trainer(options: Namespace) -> None:
     """Refuse settings of the trainer under which no run can end or be right.
 
     Raises:
         RestorationError: no end, or a precision in which the image itself would be reduced.
     """
+    if options.max_epochs not in (None, -1):
+        raise RestorationError("epochs end no run; give --trainer.max_steps instead of max_epochs")
+    if options.accumulate_grad_batches != 1:
+        raise RestorationError(
+            "--trainer.accumulate_grad_batches: every step has its own gradient; leave it out"
+        )
     if options.max_steps < 1 and options.max_time is None:
         raise RestorationError("nothing ends the run: give --trainer.max_steps 2400, say")
     precision = str(options.precision or "32-true")
@@ -222,8 +223,8 @@ def fit(arguments: list[str]) -> None:
                 auto_configure_optimizers=False,
                 parser_kwargs={"prog": "restoration"},
                 trainer_class=run_loggers.OneFolder,
-                save_config_callback=SaveConfig,
-                save_config_kwargs={"config_filename": CONFIG, "overwrite": True},
+                save_config_callback=RunFolder,
+                save_config_kwargs={"save_to_log_dir": False},
                 trainer_defaults={
                     "devices": 1,  # all GPUs for one image only when asked for
                     "logger": run_loggers.DEFAULT,

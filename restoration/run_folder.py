@@ -28,7 +28,6 @@ LOCK = "run.lock"  # held by the process that works on the run
 IDENTITY = ("seed_everything", "model", "data", "smoothing", "rules")
 IDENTITY_OF_TRAINER = (
     "precision",
-    "accumulate_grad_batches",
     "gradient_clip_val",
     "gradient_clip_algorithm",
 )

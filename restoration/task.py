@@ -61,6 +61,7 @@ class DeepImagePrior(LightningModule):
         self.cuda_graph = cuda_graph
         self.generator: torch.Generator | None = None
         self.generator_state: Tensor | None = None
+        self.global_state: Tensor | None = None
 
     def configure_model(self) -> None:
         """Build the network for the image at hand; Lightning calls this more than once.
@@ -110,23 +111,44 @@ class DeepImagePrior(LightningModule):
         """Keep the generator's state, which a resumed run goes on from, and the image's sum."""
         assert self.generator is not None
         checkpoint["generator"] = self.generator.get_state()
+        checkpoint["global_generator"] = self.global_generator.get_state()
         checkpoint["image"] = self.image_sum()
         checkpoint["channels"] = self.channels
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the generator's state, which ``on_fit_start`` applies.
+        """Take the generators' states, which are applied when the run begins.
 
         Without a trainer, as in ``load_from_checkpoint``, the network is built instead.
 
         Raises:
-            RestorationError: the checkpoint is that of another image than the trainer's.
+            RestorationError: the checkpoint is that of another image than the trainer's, or of
+                other settings of the optimiser.
         """
         if self._trainer is None:
             self.net = self.make_net(*checkpoint["channels"])
             return
         if checkpoint["image"] != self.image_sum():
             raise RestorationError("the checkpoint is that of another image, quality or crop")
+        if checkpoint.get("hyper_parameters", {}).get("optimizer") != self.hparams.get("optimizer"):
+            raise RestorationError(
+                "the checkpoint's optimiser has other settings, which it would keep; give the same "
+                "--model.optimizer, or leave --ckpt_path out"
+            )
         self.generator_state = checkpoint["generator"]
+        self.global_state = checkpoint["global_generator"]
+
+    @property
+    def global_generator(self) -> torch.Generator:
+        """The device's own generator, which networks and losses may draw from (dropout, say)."""
+        if self.device.type == "cuda":
+            return torch.cuda.default_generators[self.device.index or 0]
+        return torch.default_generator
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Go on with the random numbers of a resumed run, after all that draws at the start."""
+        if self.global_state is not None:
+            self.global_generator.set_state(self.global_state)
+            self.global_state = None
 
     def image_sum(self) -> int:
         """Checksum of the JPEG's pixels."""

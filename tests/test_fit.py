@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 import yaml
+from filelock import FileLock
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
 
 from restoration.__main__ import main
 from restoration.callbacks import NearestReJPEG
+from restoration.errors import RestorationError
 from restoration.jpeg import compress
+from restoration.losses import MSE
 from restoration.networks import Hourglass
 from restoration.task import DeepImagePrior
 
@@ -202,6 +207,8 @@ def test_noise_free_input_makes_a_fixed_function(tmp_path):
         (["--seed_everything", "4294967296"], "--seed_everything must lie within 0"),
         (["--trainer.default_root_dir", "file"], "cannot write runs to file/lightning_logs"),
         (["--trainer.max_steps", "-1"], "--trainer.max_steps 2400"),
+        (["--trainer.max_epochs", "2"], "give --trainer.max_steps instead of max_epochs"),
+        (["--trainer.accumulate_grad_batches", "2"], "every step has its own gradient"),
         (["--trainer.precision", "64-true"], "--trainer.precision 64-true would change the image"),
     ],
 )
@@ -228,12 +235,13 @@ def test_unusable_checkpoints_are_one_line_and_exit_code_1(tmp_path, capsys):
         (["--ckpt_path", "damaged.ckpt"], "damaged.ckpt is damaged"),
         (["--ckpt_path", "text.ckpt"], "text.ckpt is damaged or no checkpoint"),
         (["--ckpt_path", "list.ckpt"], "list.ckpt is not a checkpoint of this program"),
-        (["--ckpt_path", "code.ckpt"], "code.ckpt is damaged or no checkpoint"),
-        (["--ckpt_path", "code.ckpt", "--weights_only", "false"], "code.ckpt is damaged"),
+        (["--ckpt_path", "code.ckpt"], "code.ckpt holds a getattr"),
+        (["--ckpt_path", "code.ckpt", "--weights_only", "false"], "code.ckpt holds a"),
         (["--ckpt_path", "http://localhost/a.ckpt"], "a checkpoint must be a file"),
         (["--ckpt_path", "foreign.ckpt"], "foreign.ckpt is not a checkpoint of this program"),
         (["--ckpt_path", last, "--model.net.skips", "[0, 0, 0, 0, 0]"], "another network"),
         (["--ckpt_path", last, "--data.crop", "32"], "another image"),
+        (["--ckpt_path", last, "--model.optimizer.lr", "0.5"], "optimiser has other settings"),
     ):
         assert main([*SMALL, "--trainer.max_steps", "4", *arguments]) == 1
         error = capsys.readouterr().err.strip()
@@ -264,6 +272,8 @@ def test_a_run_that_diverges_says_so_and_writes_no_black_image(tmp_path, capsys,
     (folder,) = (tmp_path / "lightning_logs").glob("*/version_0")
     assert not (folder / "result.json").exists()
     assert not (folder / "restored.png").exists()
+    if "smaller learning rate" in error:  # and the curves show the way there
+        assert not np.isfinite(float(rows_of(folder)[-1]["loss"]))
 
 
 def test_an_impossible_rate_is_one_line(capsys):
@@ -297,8 +307,72 @@ def test_last_goes_on_with_the_same_run_only(tmp_path, capsys):
     assert main([*SMALL, "--trainer.max_steps", "9", *other]) == 1
     assert "holds a run of another configuration" in capsys.readouterr().err
     assert json.loads((first / "result.json").read_text()) == longer
-    # the configuration makes the run anew; it does not go on with this one
-    assert yaml.safe_load((first / "config.yaml").read_text())["ckpt_path"] is None
+    # the configuration makes the run anew; it does not go on with this one, nor in its place
+    config = yaml.safe_load((first / "config.yaml").read_text())
+    assert (config["ckpt_path"], config["folder"]) == (None, None)
+
+
+def test_no_run_begins_where_another_is_or_was(tmp_path, capsys):
+    """Its checkpoint would be taken for that of the new run, and its pictures for the result."""
+    here = [*SMALL, "--trainer.max_steps", "4", "--folder", "mine"]
+    assert main(here) == 0
+    before = {path.name: path.read_bytes() for path in Path("mine").iterdir() if path.is_file()}
+    capsys.readouterr()
+    assert main([*here, "--seed_everything", "5"]) == 1
+    assert "mine holds a run (last.ckpt): go on with --ckpt_path last" in capsys.readouterr().err
+    with FileLock("mine/run.lock"):
+        assert main([*here, "--ckpt_path", "last", "--trainer.max_steps", "9"]) == 1
+    assert "another process works in mine" in capsys.readouterr().err
+    for name, content in before.items():
+        assert Path("mine", name).read_bytes() == content, name
+    assert main([*here, "--ckpt_path", "last", "--trainer.max_steps", "9"]) == 0
+
+
+def test_the_settings_are_written_whole_or_not_at_all(monkeypatch, capsys):
+    """A full disk must not cost the run that ``last`` looks for."""
+    here = [*SMALL, "--trainer.max_steps", "2", "--folder", "mine"]
+    assert main(here) == 0
+    before = Path("mine/config.yaml").read_bytes()
+
+    def full(path, content):
+        raise RestorationError(f"cannot write {path}: No space left on device")
+
+    monkeypatch.setattr("restoration.run_lock.write_atomically", full)
+    assert main([*here, "--trainer.max_steps", "4", "--ckpt_path", "last"]) == 1
+    assert "config.yaml: No space left" in capsys.readouterr().err
+    assert Path("mine/config.yaml").read_bytes() == before
+
+
+class Drops(nn.Sequential):
+    """A network that draws from the global generator."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(nn.Conv2d(inputs, outputs, 3, padding=1), nn.Dropout2d(), nn.Sigmoid())
+
+
+class Kind(Enum):
+    SQUARED = "squared"
+
+
+class OfAKind(MSE):
+    """A loss with an argument that is no plain value."""
+
+    def __init__(self, kind: Kind = Kind.SQUARED, table: Path = Path("x.npy")) -> None:
+        super().__init__()
+
+
+def test_a_run_of_own_parts_goes_on_to_the_same_end(tmp_path):
+    own = ["--config", "configs/quickstart.yaml", "--data.crop", "64", "--checkpoint.every", "3"]
+    own += ["--model.net", f"{__name__}.Drops", "--model.loss", f"{__name__}.OfAKind"]
+    own += ["--trainer.enable_progress_bar", "false", "--data.steps_per_epoch", "4"]
+    images = []
+    for name, parts in (("whole", [8]), ("parts", [4, 8])):
+        for steps in parts:
+            command = ["fit", *own, "--folder", name, "--trainer.max_steps", str(steps)]
+            command += ["--ckpt_path", "last"] if steps > parts[0] else []
+            assert main(command) == 0
+        images.append(Path(name, "restored.png").read_bytes())
+    assert images[0] == images[1]
 
 
 def test_a_finished_run_that_is_resumed_keeps_its_result(tmp_path):

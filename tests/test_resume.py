@@ -94,9 +94,12 @@ def test_a_killed_run_goes_on_to_the_same_end(tmp_path, whole):
     assert (tmp_path / RUN / "result.json").exists()
 
 
-@pytest.mark.slow
-def test_ctrl_c_saves_what_there_is_and_says_how_to_go_on(tmp_path, whole):
-    code, error = start_and_signal(tmp_path, signal.SIGINT, at_step=16)
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
+def test_asked_to_end_it_saves_what_there_is_and_says_how_to_go_on(tmp_path, whole, number):
+    """By Ctrl-C, or by a scheduler."""
+    code, error = start_and_signal(tmp_path, number, at_step=16)
     assert code == 130
     assert "Traceback" not in error
     assert "--ckpt_path last" in error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         except FileNotFoundError as error:
             raise RestorationError(f"there is no checkpoint {path}") from error
+        except pickle.UnpicklingError as error:
+            if named := re.search(r"GLOBAL (\S+) was not an allowed global", str(error)):
+                raise RestorationError(
+                    f"{path} holds a {named[1]}, and plain values and tensors alone are loaded: it "
+                    "is foreign, or a part of your own has saved it"
+                ) from error
+            raise RestorationError(
+                f"{path} is damaged or no checkpoint; delete it to start anew"
+            ) from error
         except Exception as error:  # a damaged file may raise anything
             raise RestorationError(
                 f"{path} is damaged or no checkpoint; delete it to start anew"
@@ -102,8 +113,9 @@ class LastCheckpoint(Checkpoint):
         if trainer.global_step % self.every == 0 or interrupted:
             trainer.save_checkpoint(self.path)
         if interrupted:
+            total = f" of {trainer.max_steps}" if trainer.max_steps > 0 else ""
             raise Interrupted(
-                f"stopped after step {trainer.global_step} of {trainer.max_steps}; what has been "
+                f"stopped after step {trainer.global_step}{total}; what has been "
                 f"restored so far lies in {self.path.parent}. To go on, give the same command with "
                 "--ckpt_path last"
             )

@@ -85,6 +85,7 @@ class Curves(Callback):
             row = {name: next(values) for name in scalars}
             self.rows.append({"step": step, **row})
             if not math.isfinite(row.get("loss", 0.0)):
+                self.write(trainer)  # the way there
                 raise DivergenceError(
                     f"the loss is {row['loss']} at step {step}; a smaller learning rate may help"
                 )

@@ -67,7 +67,7 @@ class ResultWriter(NeedsSmoothing):
         """Start the clock; a result of an earlier run in this directory is no longer valid."""
         self.began = time.monotonic()
         assert self.directory is not None
-        if trainer.is_global_zero and trainer.global_step < trainer.max_steps:
+        if trainer.is_global_zero and not 0 < trainer.max_steps <= trainer.global_step:
             (self.directory / RESULT).unlink(missing_ok=True)
 
     def on_train_batch_end(

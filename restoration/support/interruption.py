@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for a good moment."""
+"""Ctrl-C, or SIGTERM, that waits for a good moment."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ from restoration.errors import Interrupted
 class Interruption(AbstractContextManager["Interruption"]):
     """Remember Ctrl-C instead of raising it; a second one is raised at once.
 
+    SIGTERM, which schedulers send before they kill, counts as Ctrl-C: Lightning would end the
+    process as if all were done.
+
     Attributes:
-        asked: whether the user has asked for the end.
+        asked: whether the end was asked for.
     """
 
     def __init__(self) -> None:
         self.asked = False
-        self.previous: Any = None
+        self.previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
         """Take over Ctrl-C; Python allows that in the main thread only."""
         if threading.current_thread() is threading.main_thread():
-            self.previous = signal.signal(signal.SIGINT, self.interrupt)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.previous[number] = signal.signal(number, self.interrupt)
         return self
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
@@ -47,7 +51,6 @@ class Interruption(AbstractContextManager["Interruption"]):
             raise Interrupted("stopped; nothing was saved since the last checkpoint") from exception
 
     def __exit__(self, *_: object) -> None:
-        """Reinstall the handler that was there before."""
-        if self.previous is not None:
-            signal.signal(signal.SIGINT, self.previous)
-            self.previous = None
+        """Reinstall the handlers that were there before."""
+        while self.previous:
+            signal.signal(*self.previous.popitem())

@@ -24,9 +24,15 @@ from restoration.run_folder import run_version, same_run
 SETTINGS = {"seed_everything": 0, "model": {"a": 1}, "data": {}, "smoothing": {}, "rules": []}
 TRAINER = {
     "precision": None,
-    "accumulate_grad_batches": 1,
     "gradient_clip_val": None,
     "gradient_clip_algorithm": None,
+}
+RIGHT = {
+    "max_steps": 5,
+    "max_time": None,
+    "max_epochs": -1,
+    "precision": None,
+    "accumulate_grad_batches": 1,
 }
 SETTINGS["trainer"] = TRAINER | {"max_steps": 9}
 
@@ -41,20 +47,23 @@ def record(values, image="a"):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"max_steps": -1, "max_time": None, "precision": None}, "nothing ends the run"),
-        ({"max_steps": 5, "max_time": None, "precision": "64-true"}, "would change the image"),
-        ({"max_steps": 5, "max_time": None, "precision": "bf16-true"}, "would change the image"),
+        ({"max_steps": -1}, "nothing ends the run"),
+        ({"precision": "64-true"}, "would change the image"),
+        ({"precision": "bf16-true"}, "would change the image"),
+        ({"max_epochs": 2}, "instead of max_epochs"),
+        ({"accumulate_grad_batches": 2}, "every step has its own gradient"),
     ],
 )
 def test_trainers_that_cannot_be_right_are_refused(options, said):
     with pytest.raises(RestorationError, match=said):
-        check_trainer(Namespace(options))
+        check_trainer(Namespace(RIGHT | options))
 
 
 @pytest.mark.parametrize("precision", [None, 32, "32-true", "bf16-mixed"])
 def test_trainers_that_end_pass(precision):
-    check_trainer(Namespace(max_steps=1, max_time=None, precision=precision))
-    check_trainer(Namespace(max_steps=-1, max_time="00:00:01:00", precision=precision))
+    check_trainer(Namespace(RIGHT | {"precision": precision}))
+    timed = {"max_steps": -1, "max_time": "00:00:01:00", "precision": precision}
+    check_trainer(Namespace(RIGHT | timed))
 
 
 def test_versions_count_up_and_the_same_configuration_is_found(tmp_path):

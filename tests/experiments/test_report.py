@@ -5,6 +5,7 @@ import json
 import re
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from restoration.experiments.protocol import better_weights, cells_of, mean_diff
 from restoration.experiments.report.claims import claims
 from restoration.experiments.report.document import Document, Table
 from restoration.experiments.report.paper import TABLES
-from restoration.experiments.report.plots import figure_3, panels, psnr_figure
+from restoration.experiments.report.plots import figure_3, mean_curve, panels, psnr_figure
 from restoration.experiments.report.tables import coverage
 from restoration.experiments.results import one_experiment, read_records
 from restoration.run_folder import is_finished
@@ -311,6 +312,19 @@ def test_a_report_of_short_runs_says_so(runs, tmp_path):
     text = coverage(read_records(tmp_path / "more")[0])
     assert text.startswith("3 runs on 3 images (c, d, e)")
     assert "0% of the runs were best in the last twentieth" in text
+
+
+def test_curves_are_averaged_where_they_were_measured(runs):
+    """Other scalars may be recorded more often than the quality."""
+    records = [r for r in read_records(runs)[0] if r.configuration.loss == "sure"]
+    steps, means = mean_curve(records, "psnr")
+    assert np.array_equal(steps, STEPS)
+    sparse = [replace(r, curves={**r.curves}) for r in records]
+    for r in sparse:
+        r.curves["psnr"] = np.where(STEPS % 20 == 0, r.curves["psnr"], np.nan)
+    fewer, same = mean_curve(sparse, "psnr")
+    assert np.array_equal(fewer, STEPS[1::2])
+    assert np.array_equal(same, means[1::2])
 
 
 def test_names_with_signs_of_formulas_are_drawn(runs):

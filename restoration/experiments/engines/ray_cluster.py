@@ -12,7 +12,7 @@ from restoration.errors import RestorationError
 from restoration.experiments.engines.running import Outcome, attempt
 from restoration.experiments.grid import Run
 
-WINDOW = 2  # tasks submitted per slot: more would only wait inside Ray
+WINDOW = 2  # tasks submitted per slot of the cluster: more would only wait inside Ray
 CALLS = 1000  # runs per process; Ray's own default with GPUs is one, and an import costs seconds
 
 
@@ -52,6 +52,8 @@ class RayEngine:
         if slots < 1:
             raise RestorationError(f"the cluster has no {cpus} cores and {gpus} GPUs for a run")
         self.workers = min(workers, int(slots)) if workers else int(slots)
+        # fewer than the cluster has room for: then nothing else holds them back
+        self.most = self.workers if self.workers < int(slots) else WINDOW * self.workers
         self.task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0, max_calls=CALLS)(
             attempt
         )
@@ -88,7 +90,7 @@ class RayEngine:
         todo = list(reversed(runs))
         try:
             while todo or waiting:
-                while todo and len(waiting) < WINDOW * self.workers:
+                while todo and len(waiting) < self.most:
                     run = todo.pop()
                     placed = replace(run, folder=run.folder.resolve())
                     waiting[self.task.remote(placed)] = run

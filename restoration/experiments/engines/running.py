@@ -51,7 +51,7 @@ def attempt(run: Run) -> Outcome:
     began = time.monotonic()
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(run.folder / LOCK, blocking=False):
+        with FileLock(run.folder / LOCK, blocking=False, is_singleton=True):
             error, details = (None, "") if run.finished else attempt_alone(run)
     except Timeout:
         return Outcome(run.identity, None, 0.0, held=True)
@@ -81,7 +81,7 @@ def attempt_alone(run: Run) -> tuple[str | None, str]:
     except Interrupted:
         raise
     except SystemExit:
-        error = said.getvalue().strip().splitlines()[-1]
+        error = (said.getvalue().strip().splitlines() or ["it ended without a word"])[-1]
     except RestorationError as problem:
         error = str(problem)
     except Exception as problem:  # whatever it is, the other runs go on

@@ -56,10 +56,12 @@ def literal(text: str) -> str:
 
 
 def mean_curve(records: Sequence[Record], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Average a curve over runs, as far as all go."""
+    """Average a curve over runs, as far as all go, at the steps at which it was measured."""
     length = min(len(r.curves["step"]) for r in records)
     steps = records[0].curves["step"][:length]
-    return steps, np.mean([r.curves[name][:length] for r in records], 0)
+    values = np.mean([r.curves[name][:length] for r in records], 0)
+    known = np.isfinite(values)
+    return steps[known], values[known]
 
 
 def psnr_figure(network: str, quality: int, cells: Sequence[Cell]) -> Figure:
