@@ -16,11 +16,10 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from restoration.errors import RestorationError
+from restoration.experiments.configurations import Config, merged, read_config
 from restoration.run_folder import is_finished
 from restoration.support.files import find, safe_name
 from restoration.support.usage import plain
-
-Config = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -126,30 +125,6 @@ def checked(content: Config, path: str) -> Grid:
     return grid
 
 
-def merged(under: Config, over: Config) -> Config:
-    """Lay one configuration over another, key by key; lists are replaced."""
-    result = dict(under)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(result.get(key), dict)
-        result[key] = merged(result[key], value) if both else value
-    return result
-
-
-def read_config(path: str) -> Config:
-    """Read one of the package's or the user's configurations.
-
-    Raises:
-        RestorationError: there is none, or it is not YAML.
-    """
-    try:
-        content = yaml.safe_load(find(path).read_text())
-    except OSError as error:
-        raise RestorationError(f"there is no configuration {path}") from error
-    except yaml.YAMLError as error:
-        raise RestorationError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    return content or {}
-
-
 def images_of(grid: Grid, root: Path) -> list[Path]:
     """Resolve names and patterns under the data root, sorted by name.
 
@@ -208,7 +183,10 @@ def runs_of(grid: Grid, root: Path, output: Path) -> list[Run]:
         for quality, network, skips, loss, seed in itertools.product(*axes):
             config = merged(merged(base, networks[network]), losses[loss])
             if not skips:
-                none = [0] * len(config["model"]["net"]["init_args"]["skips"])
+                there = config["model"]["net"].get("init_args", {}).get("skips")
+                if there is None:
+                    raise RestorationError(f"the network {network} has no skips to leave out")
+                none = [0] * len(there)
                 config = merged(config, {"model": {"net": {"init_args": {"skips": none}}}})
             combined = config["model"]["loss"]["class_path"].endswith("WeightedSum")
             if combined:

@@ -15,6 +15,7 @@ from restoration.batch import Batch
 from restoration.experiments.grid import Run
 from restoration.jpeg import Quantised
 from restoration.losses import Loss
+from restoration.task import NetFactory
 
 SIDE = 256  # pixels of the image that is timed; a step costs in proportion to the pixels
 STEPS = 2  # after one that warms up
@@ -41,17 +42,18 @@ def seconds_of(runs: Sequence[Run]) -> float:
 def seconds_per_pixel(model: dict) -> float:
     """Time steps of one network and loss on one thread; seconds per step and pixel."""
     parser = ArgumentParser()
-    parser.add_subclass_arguments(torch.nn.Module, "net")
+    parser.add_argument("--net", type=NetFactory)
     parser.add_subclass_arguments(Loss, "loss")
     parts = {key: model[key] for key in ("net", "loss")}
     made = parser.instantiate(parser.parse_object(parts))
+    net = made.net(3, 3)
     generator = torch.Generator().manual_seed(0)
     z = torch.rand(1, 3, SIDE, SIDE, generator=generator)
     blocks = [torch.zeros(SIDE // s, SIDE // s, 8, 8) for s in (8, 16, 16)]
     tables = (torch.ones(8, 8),) * 3
     file = Quantised(SIDE, SIDE, tuple(blocks), tables, ((2, 2), (1, 1), (1, 1)))
     batch = Batch(z, z, file)
-    optimizer = torch.optim.Adam([*made.net.parameters(), *made.loss.parameters()], fused=True)
+    optimizer = torch.optim.Adam([*net.parameters(), *made.loss.parameters()], fused=True)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -59,7 +61,7 @@ def seconds_per_pixel(model: dict) -> float:
             if step == 1:
                 began = time.perf_counter()
             optimizer.zero_grad()
-            made.loss(made.net(z), batch, made.net)["loss"].backward()
+            made.loss(net(z), batch, net)["loss"].backward()
             optimizer.step()
         return (time.perf_counter() - began) / STEPS / SIDE**2
     finally:

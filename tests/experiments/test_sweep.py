@@ -15,15 +15,17 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torch import nn
 
 from restoration.__main__ import main
 from restoration.commands.sweep import shard_of
 from restoration.errors import RestorationError, UsageError
 from restoration.experiments import timing
+from restoration.experiments.configurations import merged
 from restoration.experiments.engines import running
 from restoration.experiments.engines.local import LocalEngine
 from restoration.experiments.engines.running import Outcome, attempt
-from restoration.experiments.grid import Grid, checked, merged, read_grid, runs_of
+from restoration.experiments.grid import Grid, checked, read_grid, runs_of
 from restoration.experiments.sweep import Tally, sweep
 from restoration.support.processes import cores
 
@@ -402,6 +404,31 @@ def test_a_step_is_timed_for_what_it_is():
     plain, sure = (runs(losses=[loss])[0].config["model"] for loss in ("mse", "sure"))
     times = [min(timing.seconds_per_pixel(model) for _ in range(2)) for model in (plain, sure)]
     assert 1.2 < times[1] / times[0] < 4
+
+
+class Plain(nn.Sequential):
+    """A network without skips, whose channels follow from the image."""
+
+    def __init__(self, inputs: int, outputs: int, filters: int = 4) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, filters, 1), nn.Conv2d(filters, outputs, 1), nn.Sigmoid()
+        )
+
+
+def test_own_parts_may_be_written_the_short_way_and_are_timed():
+    """Where the package has a configuration, one of that name here comes first."""
+    for part, path in (("net", f"{__name__}.Plain"), ("loss", "restoration.losses.MSE")):
+        Path("configs", part).mkdir(parents=True)
+        text = yaml.safe_dump({"model": {part: path}})
+        Path("configs", part, "mine.yaml").write_text(text)
+    (mine,) = runs(networks=["mine"], losses=["mine"])
+    assert attempt(mine).error is None
+    assert timing.seconds_per_pixel(mine.config["model"]) > 0
+    with pytest.raises(RestorationError, match="the network mine has no skips to leave out"):
+        runs(networks=["mine"], skips=[False])
+    Path("configs/loss/mine.yaml").write_text("- mse")
+    with pytest.raises(RestorationError, match=r"mine\.yaml is no mapping"):
+        runs(losses=["mine"])
 
 
 def test_a_misspelt_option_names_the_right_one(capsys):

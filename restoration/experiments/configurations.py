@@ -1,0 +1,43 @@
+"""The configurations that the runs of a grid are made of, laid over each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from restoration.errors import RestorationError
+from restoration.support.files import find
+
+Config = dict[str, Any]
+
+
+def merged(under: Config, over: Config) -> Config:
+    """Lay one configuration over another, key by key; lists are replaced."""
+    result = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def read_config(path: str) -> Config:
+    """Read one of the package's or the user's configurations.
+
+    Raises:
+        RestorationError: there is none, or it is no mapping in YAML.
+    """
+    try:
+        content = yaml.safe_load(find(path).read_text())
+    except OSError as error:
+        raise RestorationError(f"there is no configuration {path}") from error
+    except yaml.YAMLError as error:
+        raise RestorationError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict | None):
+        raise RestorationError(f"{path} is no mapping of settings")
+    content = content or {}
+    model = content.get("model") or {}
+    for part in ("net", "loss"):
+        if isinstance(model.get(part), str):  # the short way to write a class
+            model[part] = {"class_path": model[part]}
+    return content
