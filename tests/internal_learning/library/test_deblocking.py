@@ -6,7 +6,7 @@ import torch
 
 from restoration.internal_learning.library import applying
 from restoration.internal_learning.library.applying import restored_by, steps_of, within_cells
-from restoration.internal_learning.library.pictures import MOST_PIXELS, part_of
+from restoration.internal_learning.library.pictures import KEPT, part_of
 from restoration.jpeg import compress, to_pixels, to_tensor
 from restoration.jpeg.quality import libjpeg_tables
 from restoration.networks.deblocking import DeblockingNetwork, coarseness, unit
@@ -95,7 +95,7 @@ def test_the_middle_of_a_large_picture_is_a_jpeg_of_its_own(photo, grey):
     large = np.tile(photo[..., :1] if grey else photo, (6, 7, 1))[: 6 * 192 - 3, : 7 * 192 - 5]
     part = part_of(compress(large, 15).quantised)
     h, w = part.height, part.width
-    assert 0.9 * MOST_PIXELS < h * w <= MOST_PIXELS
+    assert 0.9 * KEPT < h * w <= KEPT
     assert w / h == pytest.approx(7 / 6, abs=0.05)
     again = compress(to_pixels(part.decode()), 15).quantised
     assert min(shares_of_equal(again, part)) > 0.99  # the same cells: the grids are the same
