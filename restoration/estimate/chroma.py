@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -37,7 +38,21 @@ def window_sum(x: Tensor, size: int, axis: int) -> Tensor:
         power *= 2
 
 
-def chroma_from_luma(planes: Tensor, radii: Sequence[int] = (4, 8), epsilon: float = 5.0) -> Tensor:
+class Prediction(NamedTuple):
+    """Chroma as luma tells it.
+
+    Attributes:
+        chroma: Cb and Cr, (N, 2, H, W), levels.
+        residual: the variance that luma leaves unexplained around each pixel, levels^2.
+    """
+
+    chroma: Tensor
+    residual: Tensor
+
+
+def chroma_from_luma(
+    planes: Tensor, radii: Sequence[int] = (4, 8), epsilon: float = 5.0
+) -> Prediction:
     """Predict chroma by local linear regression on luma, mean over several window sizes.
 
     In each window C ~ a Y + b, a = cov(Y, C) / (var(Y) + e), b = mean(C) - a mean(Y). A pixel takes
@@ -50,13 +65,10 @@ def chroma_from_luma(planes: Tensor, radii: Sequence[int] = (4, 8), epsilon: flo
         radii: of the windows, pixels.
         epsilon: e, levels^2; contrasts below it are taken for noise.
 
-    Returns:
-        (N, 2, H, W), the predicted Cb and Cr.
-
     Reference: He, Sun, Tang, Guided image filtering, IEEE TPAMI 2013; the weights are ours.
     """
     luma, chroma = planes[:, :1], planes[:, 1:]
-    total = torch.zeros_like(chroma)
+    total, unexplained = torch.zeros_like(chroma), torch.zeros_like(chroma)
     for radius in radii:
         mean_y, mean_c = box_mean(luma, radius), box_mean(chroma, radius)
         variance = box_mean(luma.square(), radius) - mean_y.square()
@@ -64,7 +76,9 @@ def chroma_from_luma(planes: Tensor, radii: Sequence[int] = (4, 8), epsilon: flo
         a = covariance / (variance + epsilon)
         residual = box_mean(chroma.square(), radius) - mean_c.square() - a * covariance
         weight = 1 / (residual.clamp_(min=0) + epsilon)
+        weights = box_mean(weight, radius)
         slope = box_mean(a * weight, radius)
         offset = box_mean((mean_c - a * mean_y) * weight, radius)
-        total += (slope * luma + offset) / box_mean(weight, radius)
-    return total / len(radii)
+        total += (slope * luma + offset) / weights
+        unexplained += box_mean(residual * weight, radius) / weights
+    return Prediction(total / len(radii), unexplained / len(radii))

@@ -24,6 +24,9 @@ from restoration.support.tiles import tiles_of
 
 SIDE = 1280  # pixels of the parts in which large images are done
 HALO = 32  # pixels around them: what lies further away hardly counts
+# Share of the JPEG itself in what the passes start from. Total variation alone takes fine patterns
+# away; on tuning images at quality 10 to 90 less than half of the JPEG gains most.
+UNSMOOTHED = 0.35
 
 
 def first_estimate(
@@ -32,7 +35,7 @@ def first_estimate(
     count: int = 16,
     advance: Callable[[int], object] | None = None,
 ) -> Tensor:
-    """Restore without a network: total variation, then collaborative filtering.
+    """Restore without a network: some total variation, then collaborative filtering.
 
     This is what the preset "fast" does, and what networks start from. Large images are done in
     parts, which bounds the memory; the PSNR is the same within 0.01 dB, also along the seams.
@@ -56,7 +59,7 @@ def first_estimate(
             if advance is not None:
                 advance(pixels)
 
-        start = total_variation(part)
+        start = total_variation(part).lerp(part.decode(), UNSMOOTHED)
         estimate = collaborative_restoration(
             part, start, passes, count=count, variances=variances, advance=passed
         )
@@ -80,7 +83,7 @@ def collaborative_restoration(
     stride: int = 5,
     radius: int = 20,
     count: int = 16,
-    guidance: float = 0.75,
+    guidance: float = 1.0,
     variances: Sequence[Tensor] | None = None,
     advance: Callable[[], object] | None = None,
 ) -> Tensor:
@@ -90,6 +93,9 @@ def collaborative_restoration(
     filter keeps what the similar patches agree on, the projection what the file is sure of. The
     error's spectrum is estimated from the file and scaled down from pass to pass. The first quarter
     of the passes threshold; the others attenuate, with the pass before as their pilot.
+
+    Of the chroma that luma predicts each pixel takes the share E / (E + R): E the variance of the
+    file's error, R what luma leaves unexplained there.
 
     Args:
         file: what it knows.
@@ -101,7 +107,7 @@ def collaborative_restoration(
         stride: pixels between two groups.
         radius: of the window that is searched, pixels.
         count: patches per group.
-        guidance: share of the chroma that is predicted from luma at each pass.
+        guidance: factor of the share of chroma that is predicted from luma; 0 switches it off.
         variances: see ``error_variances``; of the file itself by default, for a part of a larger
             image that of the whole.
         advance: called after every pass.
@@ -120,6 +126,7 @@ def collaborative_restoration(
     pad = (0, right, 0, bottom)
     groups = match_patches(F.pad(planes, pad, mode="replicate")[0, 0], stride, radius, count)
     errors = [group_variances(groups, by_phase, W + right) for by_phase in variances]
+    uncertain = torch.stack([by_phase.mean() for by_phase in variances]).view(1, -1, 1, 1)[:, 1:]
     first, last = strengths
     pilot = None
     for i in range(passes):
@@ -129,8 +136,10 @@ def collaborative_restoration(
             padded, groups, errors, strength, pilot if i >= thresholded(passes) else None
         )
         planes = pilot[None, :, :H, :W].clone()
-        if planes.shape[1] == 3:
-            planes[:, 1:].lerp_(chroma_from_luma(planes), guidance)
+        if planes.shape[1] == 3 and guidance:
+            predicted = chroma_from_luma(planes)
+            share = guidance * uncertain / (uncertain + predicted.residual)
+            planes[:, 1:].lerp_(predicted.chroma, share)
         planes = project_planes(planes, file, shrink, edge_passes=1)
         if advance is not None:
             advance()

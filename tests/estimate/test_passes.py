@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from scipy.fft import dctn, idctn
 
 from restoration.batch import Batch
@@ -18,6 +19,7 @@ from restoration.estimate.total_variation import total_variation, variation_grad
 from restoration.jpeg import compress, to_tensor
 from restoration.jpeg.noise import patch_variances
 from restoration.jpeg.operator import block_idct
+from restoration.jpeg.projection import project
 from restoration.losses.coefficients import offsets
 from restoration.metrics import chroma_psnr, psnr
 
@@ -177,13 +179,50 @@ def test_chroma_that_follows_luma_is_predicted_exactly_and_noise_is_not_followed
     generator = torch.Generator().manual_seed(4)
     luma = torch.randn(1, 1, 48, 48, generator=generator, dtype=torch.float64) * 40
     linear = torch.cat([luma, 0.7 * luma + 3, -0.2 * luma], 1)
-    predicted = chroma_from_luma(linear)
+    predicted, residual = chroma_from_luma(linear)
     # e = 5 levels^2 beside a variance of 1600 draws slopes down by 0.3 %
     assert (predicted - linear[:, 1:]).abs().max() < 1
     noisy = linear + torch.randn(linear.shape, generator=generator, dtype=torch.float64) * 8
     noisy[:, :1] = luma
-    errors = [(x - linear[:, 1:]).square().mean() for x in (chroma_from_luma(noisy), noisy[:, 1:])]
+    assert residual.max() < 3  # what those slopes leave
+    followed, residual = chroma_from_luma(noisy)
+    errors = [(x - linear[:, 1:]).square().mean() for x in (followed, noisy[:, 1:])]
     assert errors[0] < errors[1] / 10
+    # the noise's variance of 64, less what a line through each window explains of it
+    assert residual.mean() == pytest.approx(64, rel=0.1)
+
+
+ROWS, COLUMNS = np.mgrid[:96, :96]
+
+
+def colours(chroma: np.ndarray) -> np.ndarray:
+    """Turn Cb and Cr of one brightness, which so tells nothing of them, into RGB."""
+    planes = np.concatenate([np.full_like(chroma[..., :1], 128), chroma], 2).astype(np.uint8)
+    return np.array(Image.fromarray(planes, "YCbCr").convert("RGB"))
+
+
+def squares() -> np.ndarray:
+    """Random squares of 8 pixels, which lie across the file's blocks."""
+    chroma = np.random.default_rng(6).integers(40, 216, (14, 14, 2))
+    return chroma.repeat(8, 0).repeat(8, 1)[3:99, 5:101]
+
+
+PATTERNS = {
+    "squares of colours": colours(squares()),
+    "waves of colours": colours(
+        128 + 60 * np.sin(np.dstack([COLUMNS / 3.1 + ROWS / 5.3, ROWS / 3.7 - COLUMNS / 9]))
+    ),
+    "rings": (128 + 90 * np.cos((COLUMNS**2 + ROWS**2) / 120)).astype(np.uint8)[..., None],
+}
+
+
+@pytest.mark.parametrize("quality", [50, 90])
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_what_the_file_knows_well_is_not_given_up(pattern, quality):
+    """For what luma would say of chroma, or total variation of fine patterns."""
+    jpeg, truth = compress(PATTERNS[pattern], quality), to_tensor(PATTERNS[pattern])
+    restored = project(first_estimate(jpeg.quantised), jpeg.quantised).clamp(0, 1)
+    assert psnr(restored, truth) > psnr(to_tensor(jpeg.pixels), truth) + 0.2
 
 
 @pytest.mark.parametrize(("quality", "gain"), [(10, 1.5), (25, 1.2)])
