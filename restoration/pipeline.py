@@ -134,11 +134,7 @@ def restore_earlier(
             advance(units, runs * total)
 
     earlier = CompressedImage(to_pixels(history.file.decode()), history.file)
-    top, left = history.place
-    shown = (H, W) if history.scaling is None else history.scaling.before
-    image = restore(earlier, each)[..., top : top + shown[0], left : left + shown[1]]
-    if history.scaling is not None:
-        image = history.scaling.onwards(image).clamp_(0, 1)
+    image = history.onwards(restore(earlier, each), H, W)
     if own is None or not share:
         return image
     return image.lerp(restore(CompressedImage(pixels, own), each), share)

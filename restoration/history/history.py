@@ -13,13 +13,18 @@ from restoration.history.recovery import components_of, earlier_file
 from restoration.history.resized import resized_compression
 from restoration.history.sampling import sampling_of
 from restoration.history.scaling import Scaling
-from restoration.jpeg import Quantised, to_pixels
+from restoration.jpeg import Quantised, to_pixels, to_tensor
+from restoration.jpeg.noise import noise_sigma
 from restoration.jpeg.operator import BLOCK
 
 SMALLEST = 64  # pixels of the shorter side: in smaller pictures chance is too strong
 # Of brightness, in pixels that come from no JPEG: those of drawings lie on lattices by themselves.
 FEWEST_LEVELS = 32
 NOISES = (0.0, 2.5)  # levels: of pixels, and of those that another lossy format has changed
+# How far what an earlier file shows may be from the pixels at hand: the mean square, times the
+# error of their own file (0.5 to 2.1 in true cases, 3.5 and more in false ones), and its root in
+# levels where they come from none.
+EXPLAINED, UNEXPLAINED = 3.0, 4.0
 # Of the integers that are expected to be wrong: from where on, and from where on fully, the
 # picture's own file is asked as well.
 DOUBT = (0.02, 0.04)
@@ -50,6 +55,20 @@ class History:
         """How much the picture's own file should weigh in a restoration, 0 to 1/2."""
         least, most = DOUBT
         return 0.5 * min(max((self.doubt - least) / (most - least), 0.0), 1.0)
+
+    def onwards(self, image: Tensor, height: int, width: int) -> Tensor:
+        """Do to an image of the whole file what was done to it: crop it, and resize the rest.
+
+        Args:
+            image: (1, C, H, W) in [0, 1].
+            height: of the picture, pixels.
+            width: of the picture, pixels.
+        """
+        (top, left), (H, W) = self.place, (height, width)
+        if self.scaling is not None:
+            H, W = self.scaling.before
+        part = image[..., top : top + H, left : left + W]
+        return part if self.scaling is None else self.scaling.onwards(part).clamp_(0, 1)
 
     @property
     def last(self) -> History:
@@ -98,8 +117,10 @@ def last_but_own(pixels: NDArray[np.uint8], own: Quantised | None) -> History | 
     """Find and recover the compression before the file's own; see ``find_history``."""
     if min(pixels.shape[:2]) < SMALLEST:
         return None
-    if own is not None and own.widths is not None:
-        return None  # a file that was cut short has gaps between its integers, as of earlier steps
+    # A file that was cut short has gaps between its integers, as of earlier steps; and brightness
+    # that is stored at less than the full size tells no grid.
+    if own is not None and (own.widths is not None or own.operator.ratio(0) != (1, 1)):
+        return None
     if own is None and levels_in(luma_of(pixels, None).plane) < FEWEST_LEVELS:
         return None
     scaling = None
@@ -116,7 +137,11 @@ def last_but_own(pixels: NDArray[np.uint8], own: Quantised | None) -> History | 
     grid, chroma = sampling_of(trace, parts, (pixels.shape[0], pixels.shape[1]), scaling)
     tables = [trace.table, chroma, chroma][: len(parts)]
     recovered = earlier_file(pixels, own, grid, tables, noise)
-    return History(trace, recovered.file, grid.before, recovered.doubt, scaling=scaling)
+    found = History(trace, recovered.file, grid.before, recovered.doubt, scaling=scaling)
+    limit = UNEXPLAINED**2 if own is None else EXPLAINED * noise_sigma(own) ** 2
+    shown = found.onwards(found.file.decode(), *pixels.shape[:2])
+    error = (shown - to_tensor(pixels)) * 255
+    return found if float(error.square().mean()) <= limit else None
 
 
 def levels_in(plane: Tensor) -> int:

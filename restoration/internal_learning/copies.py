@@ -13,6 +13,7 @@ from torch import Tensor
 from restoration.jpeg import Quantised, to_8bit
 from restoration.jpeg.operator import BLOCK
 from restoration.jpeg.recompression import compress_like
+from restoration.networks.places import PERIOD
 from restoration.support.threads import side_by_side
 
 SMALLEST = 64  # pixels of the shorter side: smaller images have too little to learn from
@@ -110,7 +111,7 @@ def copies_of(height: int, width: int, number: int = 0) -> list[Copy]:
         H, W = size_of(height, width, scale)
         part = min(math.sqrt(PIXELS / (H * W)), 1)
         # room for every shift of the grid
-        h, w = (min(int(size * part), size - BLOCK + 1) for size in (H, W))
+        h, w = (min(max(int(size * part), PERIOD), size - BLOCK + 1) for size in (H, W))
         top, left = (
             int((0.5 + i * step) % 1 * (size - window + 1))
             for step, size, window in zip(SPREAD, (H, W), (h, w), strict=True)

@@ -75,9 +75,23 @@ def read_contents(data: bytes, image: Image.Image, name: File) -> Contents:
         quantised = coarsened(quantised, missing)
         damage = damage or UNREFINED
     space = jpeg.jpeg_color_space.name.removeprefix("JCS_")
+    if len(factors) == 3:
+        space = colours_of_three(image, space)
     if space == "CMYK" and image.info.get("adobe_transform", 0) != 0:
         space = "YCCK"  # which jpeglib does not tell apart
     return Contents(space, quantised, damage)
+
+
+def colours_of_three(image: Image.Image, otherwise: str) -> str:
+    """Tell what three components are as libjpeg does: by JFIF's marker, by Adobe's, or otherwise.
+
+    jpeglib goes by the names of the components alone.
+    """
+    if "jfif" in image.info:
+        return "YCbCr"
+    if "adobe_transform" in image.info:
+        return "YCbCr" if image.info["adobe_transform"] else "RGB"
+    return otherwise
 
 
 def coarsened(file: Quantised, missing: NDArray[np.int64]) -> Quantised:

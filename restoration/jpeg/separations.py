@@ -118,13 +118,12 @@ def separated(contents: Contents, image: Image.Image, name: File) -> Separations
     parts = []
     for chosen in PARTS[contents.space]:
         sampling = tuple(whole.sampling[c] for c in chosen)
-        if len(chosen) == 1:
-            if whole.operator.ratio(chosen[0]) != (1, 1):
-                raise RestorationError(
-                    f"{name} is a {contents.space} JPEG with subsampled channels, which is not "
-                    "supported"
-                )
-            sampling = ((1, 1),)
+        if all(whole.operator.ratio(c) != (1, 1) for c in chosen):
+            raise RestorationError(
+                f"{name} is a {contents.space} JPEG with subsampled channels, which is not "
+                "supported"
+            )
+        sampling = sampling if len(chosen) > 1 else ((1, 1),)
         part = Quantised(
             whole.height,
             whole.width,

@@ -4,10 +4,11 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from restoration.history import find_history
-from restoration.jpeg import compress, read_picture
+from restoration.jpeg import Quantised, compress, read_picture, to_pixels, to_tensor
 from restoration.support.files import Content
 
 ROWS, COLUMNS = np.mgrid[:256, :256]
@@ -56,12 +57,12 @@ def test_drawings_have_no_history(name, quality):
     assert find_history(pixels, own) is None
 
 
-def test_a_photograph_in_a_page_has_one(photo):
-    """Its blocks count, though most of the page is flat, or letters."""
+def test_a_photograph_in_a_page_does_not_make_the_page_a_jpeg(photo):
+    """Letters around it would be restored as if they had been compressed with it."""
     page = text()
     page.paste(Image.fromarray(compress(photo, 10).pixels), (100, 60))
-    found = find_history(np.array(page))
-    assert (found.trace.quality, found.trace.offset) == (10, (60 % 8, 100 % 8))
+    assert find_history(np.array(page)) is None
+    assert find_history(np.array(page)[60:252, 100:292]).trace.quality == 10
 
 
 @pytest.mark.parametrize(("quality", "share"), [(30, 0.7), (75, 0.6), (95, 0.7)])
@@ -73,3 +74,28 @@ def test_what_a_file_lacks_is_no_earlier_compression(photo, quality, share):
     picture = read_picture(Content(data[: int(share * len(data))], "cut.jpg"))
     assert picture.damage is not None
     assert find_history(picture.pixels, picture.quantised) is None
+
+
+def dithered() -> np.ndarray:
+    """A gradient in few levels, as old pictures have it."""
+    bayer = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) / 16
+    shade = (COLUMNS + ROWS) / 510 * 3 + np.tile(bayer, (64, 64))
+    return (np.floor(shade) * 85).clip(0, 255).astype(np.uint8)[:128, :128]
+
+
+@pytest.mark.parametrize("quality", [90, 95, 98])
+def test_what_an_earlier_file_does_not_explain_is_none(quality):
+    """Dots repeat with the grid, and a file that they seem to come from shows something else."""
+    jpeg = compress(np.repeat(dithered()[..., None], 3, 2), quality)
+    found = find_history(jpeg.pixels, jpeg.quantised)
+    if found is not None:
+        shown = found.onwards(found.file.decode(), 128, 128)
+        assert float((shown - to_tensor(jpeg.pixels)).square().mean()) ** 0.5 * 255 < 4
+
+
+def test_brightness_of_less_than_the_full_size_tells_no_grid():
+    coarse, fine = torch.zeros(12, 12, 8, 8), torch.zeros(24, 24, 8, 8)
+    coarse[..., 0, 0] = torch.arange(144.0).view(12, 12)
+    tables = (torch.full((8, 8), 20.0),) * 3
+    own = Quantised(192, 192, (coarse, fine, fine), tables, ((1, 1), (2, 2), (2, 2)))
+    assert find_history(to_pixels(own.decode()), own) is None

@@ -89,6 +89,12 @@ def test_windows_have_many_grids_lie_inside_and_are_spread(size, number):
     np.testing.assert_allclose(np.mean(middles, 0), 0.5, atol=0.08)
 
 
+@pytest.mark.parametrize("size", [(64, 21_000), (40_000, 64)])
+def test_copies_of_strips_hold_whole_periods(size):
+    """However long, they are not made so small that there is nothing to cut out of them."""
+    assert min(side for copy in copies_of(*size) for side in copy[3:]) >= 16
+
+
 def test_copies_of_small_images_are_larger():
     assert scales_of(321, 481) == scales_of(3000, 4000) == (0.5, 0.7)
     # as measured: 0.6 and 0.85 at 256 x 256, 0.7 and 0.95 at 192 x 192

@@ -120,6 +120,44 @@ def test_saturated_pictures_decode_to_pillows_pixels(photo, subsampling):
     assert difference.mean() < 0.6
 
 
+def renamed(data: bytes, names: bytes) -> bytes:
+    """Give the three components other names, in the frame and in the scan."""
+    data = bytearray(data)
+    frame, scan = data.index(b"\xff\xc0"), data.index(b"\xff\xda")
+    for i, name in enumerate(names):
+        data[frame + 10 + 3 * i] = data[scan + 5 + 2 * i] = name
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("options", "names"), [({"keep_rgb": True}, b"\1\2\3"), ({"subsampling": 0}, b"RGB")]
+)
+def test_colours_are_told_by_markers_before_names(photo, options, names):
+    """As libjpeg does: Adobe's marker tells RGB, JFIF's YCbCr, whatever components are called."""
+    data = renamed(encoded(photo, quality=30, **options), names)
+    picture = read_picture(Content(data, "odd.jpg"))
+    if "keep_rgb" in options:
+        decoded = picture.joined([part.quantised.decode() for part in picture.parts])
+    else:
+        decoded = picture.quantised.decode()
+    assert np.abs(to_pixels(decoded).astype(int) - picture.pixels).mean() < 1
+
+
+def test_tables_that_change_within_a_file_are_refused(photo):
+    """libjpeg takes those in force at a component's first scan; the file's last are others."""
+    data = encoded(photo, quality=30, progressive=True)
+    table = data[data.index(b"\xff\xdb") :][:69]
+    other = table[:5] + bytes(255 - value // 2 for value in table[5:])
+    at = data.rindex(b"\xff\xda")
+    changed = data[:at] + other + data[at:]
+    pixels = np.array(Image.open(io.BytesIO(changed)))
+    assert np.array_equal(pixels, np.array(Image.open(io.BytesIO(data))))  # to libjpeg all is one
+    with pytest.raises(
+        RestorationError, match=r"odd\.jpg: its coefficients and tables do not lead"
+    ):
+        read_picture(Content(changed, "odd.jpg"))
+
+
 def test_compression_is_pillows(photo, tmp_path):
     path = tmp_path / "image.jpg"
     path.write_bytes(encoded(photo, quality=10))
