@@ -19,7 +19,7 @@ STEPS = ["--trainer.max_steps", "20", "--images.every", "10"]
 RUN = Path("lightning_logs/coffee-q10/version_0")
 # What a run leaves whatever logs it
 OURS = {"restored.png", "comparison.png", "best.png", "result.json", "curves.csv"}
-OURS |= {"config.yaml", "last.ckpt"}
+OURS |= {"config.yaml", "last.ckpt", "run.lock"}
 
 MINE = """
     from lightning.pytorch.loggers import CSVLogger, Logger
