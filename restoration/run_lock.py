@@ -20,6 +20,8 @@ class RunFolder(SaveConfigCallback):
     That is one without a checkpoint to go on from, and without this very folder.
     """
 
+    lock: FileLock | None = None  # while it is held
+
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Take the folder.
 
@@ -31,12 +33,13 @@ class RunFolder(SaveConfigCallback):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 # that of a sweep in this process counts as ours
-                self.lock = FileLock(folder / LOCK, blocking=False, is_singleton=True)
-                self.lock.acquire()
+                lock = FileLock(folder / LOCK, blocking=False, is_singleton=True)
+                lock.acquire()
             except Timeout as error:
                 raise RestorationError(f"another process works in {folder}") from error
             except OSError as error:
                 raise RestorationError(f"cannot write {folder}: {error.strerror}") from error
+            self.lock = lock
         super().setup(trainer, pl_module, stage)
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -48,15 +51,19 @@ class RunFolder(SaveConfigCallback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave the folder to others."""
-        if trainer.is_global_zero:
-            self.lock.release()
+        self.release()
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
         """Leave the folder to others."""
-        if trainer.is_global_zero and hasattr(self, "lock"):
-            self.lock.release()
+        self.release()
+
+    def release(self) -> None:
+        """Give the lock back, once: a sweep in this process may go on holding it."""
+        lock, self.lock = self.lock, None
+        if lock is not None:
+            lock.release()
 
 
 def refuse_used(folder: Path) -> None:

@@ -135,7 +135,7 @@ class DeepImagePrior(LightningModule):
                 "--model.optimizer, or leave --ckpt_path out"
             )
         self.generator_state = checkpoint["generator"]
-        self.global_state = checkpoint["global_generator"]
+        self.global_state = checkpoint.get("global_generator")  # earlier versions kept none
 
     @property
     def global_generator(self) -> torch.Generator:

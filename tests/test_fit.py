@@ -343,6 +343,17 @@ def test_the_settings_are_written_whole_or_not_at_all(monkeypatch, capsys):
     assert Path("mine/config.yaml").read_bytes() == before
 
 
+def test_a_checkpoint_of_an_earlier_version_goes_on():
+    """It knows no state of the global generator."""
+    here = [*SMALL, "--folder", "mine", "--trainer.max_steps"]
+    assert main([*here, "3"]) == 0
+    checkpoint = torch.load("mine/last.ckpt", weights_only=True)
+    del checkpoint["global_generator"]
+    torch.save(checkpoint, "mine/last.ckpt")
+    assert main([*here, "5", "--ckpt_path", "last"]) == 0
+    assert json.loads(Path("mine/result.json").read_text())["steps"] == 5
+
+
 class Drops(nn.Sequential):
     """A network that draws from the global generator."""
 

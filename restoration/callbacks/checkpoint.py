@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -59,16 +58,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         except FileNotFoundError as error:
             raise RestorationError(f"there is no checkpoint {path}") from error
-        except pickle.UnpicklingError as error:
+        except Exception as error:  # a damaged file may raise anything
             if named := re.search(r"GLOBAL (\S+) was not an allowed global", str(error)):
                 raise RestorationError(
                     f"{path} holds a {named[1]}, and plain values and tensors alone are loaded: it "
                     "is foreign, or a part of your own has saved it"
                 ) from error
-            raise RestorationError(
-                f"{path} is damaged or no checkpoint; delete it to start anew"
-            ) from error
-        except Exception as error:  # a damaged file may raise anything
             raise RestorationError(
                 f"{path} is damaged or no checkpoint; delete it to start anew"
             ) from error

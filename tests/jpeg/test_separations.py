@@ -4,13 +4,15 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageCms
 
 import restoration
 from restoration.errors import RestorationError
-from restoration.jpeg import read_picture, to_pixels
+from restoration.jpeg import Quantised, read_picture, to_pixels
+from restoration.jpeg.contents import Contents
 from restoration.jpeg.image import to_tensor
-from restoration.jpeg.separations import to_rgb
+from restoration.jpeg.separations import separated, to_rgb
 from restoration.metrics import psnr
 
 SPACES = ("RGB", "CMYK", "YCCK")
@@ -111,3 +113,12 @@ def test_inks_become_rgb_of_either_depth_and_keep_what_lies_beside_them(photo, t
     np.testing.assert_array_equal(deep, expected.astype(np.uint16) * 257)
     assert b"maker" in picture.metadata.exif
     assert picture.metadata.icc_profile is None  # that of the inks is none of RGB
+
+
+def test_black_finer_than_its_colours_is_refused():
+    """The colours' own factors alone would leave them half as large as the black."""
+    coarse, fine = torch.zeros(2, 2, 8, 8), torch.zeros(4, 4, 8, 8)
+    sampling = ((1, 1),) * 3 + ((2, 2),)
+    file = Quantised(32, 32, (coarse,) * 3 + (fine,), (torch.ones(8, 8),) * 4, sampling)
+    with pytest.raises(RestorationError, match=r"odd\.jpg is a YCCK JPEG with subsampled channels"):
+        separated(Contents("YCCK", file, None), Image.new("CMYK", (32, 32)), "odd.jpg")
