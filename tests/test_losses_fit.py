@@ -67,9 +67,12 @@ def test_the_output_of_least_sure_is_kept(tmp_path, name):
 
 def test_true_error_and_nmse_are_logged(tmp_path):
     curves, result = run(tmp_path, "--config", "configs/loss/mse.yaml")
-    # PSNR of the 8-bit image: rounding moves the mean square by about 1/12 level^2, and by a mean
-    # error of a hundredth of a level more where outputs of the first steps are almost flat
-    np.testing.assert_allclose(-10 * np.log10(curves["true_mse"]), curves["psnr"], atol=0.03)
+    # PSNR of the 8-bit image. Rounding adds about 1/12 level^2, and 2 mean(e) mean(r) for errors e
+    # and remainders r, which are as good as 0 on average; at worst an almost flat output of the
+    # first steps, 50 levels off, has |mean(r)| of a tenth: 10 of 2,000 levels^2, 0.02 dB.
+    difference = np.abs(-10 * np.log10(curves["true_mse"]) - curves["psnr"])
+    assert np.median(difference) < 0.003
+    assert difference.max() < 0.02
     ratio = curves["true_mse"] / curves["nmse"]
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-5)
     assert result["jpeg"]["psnr"] > result["final"]["psnr"]
