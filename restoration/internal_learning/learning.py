@@ -11,6 +11,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from restoration.internal_learning.muon import Muon
 from restoration.internal_learning.ways import WAYS, turned, turned_back
 from restoration.networks.correction import CorrectionNetwork
 from restoration.networks.places import PERIOD, padded
@@ -73,11 +74,8 @@ class InternalLearning(LightningModule):
         self.steps = steps
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Muon under the one-cycle schedule.
-
-        Reference: Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024.
-        """
-        optimizer = torch.optim.Muon(self.parameters(), RATE)
+        """Muon under the one-cycle schedule."""
+        optimizer = Muon(self.parameters(), RATE)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, RATE, self.steps, cycle_momentum=False
         )

@@ -8,6 +8,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
+from restoration.internal_learning.muon import Muon
 from restoration.networks.correction import CorrectionNetwork
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.support.devices import precision
@@ -46,7 +47,7 @@ def seconds_of_step(net: nn.Module, inputs: tuple[Tensor, ...], device: str) -> 
         device: "cpu", "cuda" or "mps".
     """
     net = deepcopy(net).requires_grad_(True).to(device)
-    optimizer = torch.optim.Muon(net.parameters())
+    optimizer = Muon(net.parameters(), 0.001)
     began = 0.0
     for _ in range(1 + TIMED):
         with torch.autocast(device, torch.bfloat16, enabled=precision(device) != "32-true"):

@@ -12,7 +12,7 @@ from restoration.networks.places import PERIOD, placed
 class Convolution(nn.Module):
     """Convolution whose weights and biases are the rows of one matrix.
 
-    So ``torch.optim.Muon``, which takes matrices alone, optimises all of it.
+    So Muon, which takes matrices alone, optimises all of it.
 
     Args:
         inputs: channels.

@@ -25,6 +25,7 @@ from restoration.internal_learning.ensemble import (
 from restoration.internal_learning.learning import RATE, Patches
 from restoration.internal_learning.library.applying import restored_by
 from restoration.internal_learning.library.tuning import tuned
+from restoration.internal_learning.muon import Muon
 from restoration.jpeg import compress, to_tensor
 from restoration.networks.correction import CorrectionNetwork
 from restoration.networks.deblocking import DeblockingNetwork
@@ -48,7 +49,7 @@ def written_out(member):
         net = CorrectionNetwork(3)
     for parameter, weights in zip(net.parameters(), member.start or [], strict=False):
         parameter.data = torch.from_numpy(weights.copy())
-    optimizer = torch.optim.Muon(net.parameters(), RATE)
+    optimizer = Muon(net.parameters(), RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, RATE, member.steps, cycle_momentum=False
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from restoration.internal_learning.library.windows import Windows
+from restoration.internal_learning.muon import Muon
 from restoration.networks.deblocking import DeblockingNetwork, unit
 
 Weights = tuple[Tensor, ...] | list[Tensor]
@@ -80,11 +81,8 @@ class LibraryLearning(LightningModule):
         return (self.spent - self.prepared) / max(self.budget - self.prepared, 1e-9)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Muon.
-
-        Reference: Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024.
-        """
-        return torch.optim.Muon(self.net.parameters(), self.rate)
+        """Muon."""
+        return Muon(self.net.parameters(), self.rate)
 
     def on_train_start(self) -> None:
         """Start the clock."""
