@@ -123,6 +123,15 @@ def same_run(config: Path, resumed: dict[str, Any]) -> bool:
         return False
     if not isinstance(saved, dict) or not isinstance(saved.get("trainer"), dict):
         return False
-    return all(saved.get(key) == resumed[key] for key in IDENTITY) and all(
-        saved["trainer"].get(key) == resumed["trainer"][key] for key in IDENTITY_OF_TRAINER
-    )
+    return deciding(saved) == deciding(resumed)
+
+
+def deciding(config: dict[str, Any]) -> list[Any]:
+    """List what decides a run's result in its configuration, but its length."""
+    sections = [config.get(key) for key in IDENTITY]
+    sections += [config["trainer"].get(key) for key in IDENTITY_OF_TRAINER]
+    # cuda_graph tells how a GPU launches the same kernels
+    return [
+        {k: v for k, v in s.items() if k != "cuda_graph"} if isinstance(s, dict) else s
+        for s in sections
+    ]

@@ -16,7 +16,7 @@ from restoration.batch import Batch
 from restoration.data import image_of
 from restoration.errors import RestorationError
 from restoration.losses import Loss
-from restoration.networks import fast
+from restoration.networks import Hourglass, fast
 from restoration.support.generators import own_generator
 
 # (channels of the network's input, channels of the image) -> network with an output in [0, 1]
@@ -35,7 +35,8 @@ class DeepImagePrior(LightningModule):
             afresh at each step; 0 switches it off. (The paper speaks of a constant input; the
             reference code of the deep image prior adds this noise.)
         cuda_graph: launch the network's kernels, forward and backward, as one CUDA graph each; for
-            losses that evaluate the network once a step. Not yet tried on a GPU.
+            losses that evaluate the network once a step, and precision 32-true. By default this is
+            done with an ``Hourglass`` on a GPU of NVIDIA's wherever it can be.
 
     Attributes:
         net: the network, from ``configure_model`` on; ``load_from_checkpoint`` builds it too.
@@ -51,7 +52,7 @@ class DeepImagePrior(LightningModule):
         loss: Loss,
         optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=0.01, fused=True),
         perturbation: float = 1 / 30,
-        cuda_graph: bool = False,
+        cuda_graph: bool | None = None,
     ) -> None:
         super().__init__()
         self.make_net = net
@@ -94,14 +95,26 @@ class DeepImagePrior(LightningModule):
         self.allow_tf32 = torch.backends.cudnn.allow_tf32
         if self.loss.full_precision:  # also in the backward pass, which runs outside of the step
             torch.backends.cudnn.allow_tf32 = False
-        if self.cuda_graph:
-            if self.loss.calls_net or self.trainer.precision != "32-true":
-                raise RestorationError(
-                    "a CUDA graph is for losses that evaluate the network once, and for precision "
-                    "32-true; leave --model.cuda_graph out"
-                )
+        if self.records:
             z = image_of(self.trainer).batch.z.to(self.device)
             self.net = fast.cuda_graph.record(self.net, z)
+
+    @property
+    def records(self) -> bool:
+        """Whether the network becomes a CUDA graph.
+
+        Raises:
+            RestorationError: that is asked for, and cannot be.
+        """
+        possible = not self.loss.calls_net and self.trainer.precision == "32-true"
+        if self.cuda_graph is None:
+            return possible and self.device.type == "cuda" and isinstance(self.net, Hourglass)
+        if self.cuda_graph and not possible:
+            raise RestorationError(
+                "a CUDA graph is for losses that evaluate the network once, and for precision "
+                "32-true; leave --model.cuda_graph out"
+            )
+        return self.cuda_graph
 
     def on_fit_end(self) -> None:
         """Leave the process as it was."""

@@ -7,6 +7,9 @@ from restoration.support.cpu_settings import set_waiting
 set_waiting()
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each: two with two threads take 40 % longer
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Bits repeat on a CPU alone, so the suite uses none of a machine's GPUs, but with
+# CUDA_VISIBLE_DEVICES=0 pytest tests/gpu
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 from pathlib import Path
 

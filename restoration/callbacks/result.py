@@ -180,7 +180,7 @@ class ResultWriter(NeedsSmoothing):
             "smoothing": [c.decay for c in callbacks_of(trainer, OutputSmoothing)],
             "steps": trainer.global_step,
             "seed": torch.initial_seed(),
-            "device": device_name(task.device),
+            "device": device_name(trainer.strategy.root_device),  # by now the task is on the CPU
             "seconds": round(self.seconds, 2),
             "versions": {
                 name: version(name) for name in ("restoration", "torch", "lightning", "pillow")

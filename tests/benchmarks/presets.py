@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
                 elif method == "re-JPEG":
                     image = shifted_jpeg(jpeg)
                 else:
-                    image = restore_jpeg(jpeg, PRESETS[method], device="cpu")
+                    image = restore_jpeg(jpeg, PRESETS[method], device=options.device)
                 seconds = round(time.monotonic() - began, 2)
                 row = {"image": path.stem, "quality": quality, "method": method, "seconds": seconds}
                 rows.append(row | scores(image, truth))
@@ -106,6 +106,7 @@ def main() -> None:
     add_same(command.table)
     command.run.add_argument("--presets", nargs="*", choices=list(PRESETS), default=list(PRESETS))
     command.run.add_argument("--qualities", nargs="+", type=int, default=QUALITIES)
+    command.run.add_argument("--device", default="cpu")
     command.table.add_argument("--short", action="store_true", help="PSNR and MS-SSIM alone")
     command.main()
 

@@ -78,6 +78,8 @@ def test_versions_count_up_and_the_same_configuration_is_found(tmp_path):
     assert run_version(tmp_path, SETTINGS | {"seed_everything": 1}, True) == "version_3"
     mixed = {"trainer": TRAINER | {"precision": "bf16-mixed"}}
     assert run_version(tmp_path, SETTINGS | mixed, True) == "version_4"
+    launched = {"model": SETTINGS["model"] | {"cuda_graph": False}}  # rounding apart, the same run
+    assert run_version(tmp_path, SETTINGS | launched, True) == "version_1"
     assert run_version(tmp_path, {}, False) == "version_4"  # another process has claimed it
     (tmp_path / "damaged.yaml").write_text("a: [")
     assert not same_run(tmp_path / "damaged.yaml", SETTINGS)

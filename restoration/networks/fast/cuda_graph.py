@@ -22,6 +22,8 @@ def record(net: nn.Module, z: Tensor) -> nn.Module:
     """
     if z.device.type != "cuda":
         raise RestorationError(f"a CUDA graph needs a GPU of NVIDIA's, not the {z.device.type}")
+    # Gradients are then added on the recording's stream, for which backward waits: no news.
+    torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
     result = torch.cuda.make_graphed_callables(net, (z,))
     assert isinstance(result, nn.Module)
     return result

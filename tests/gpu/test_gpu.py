@@ -1,0 +1,176 @@
+"""What a GPU of NVIDIA's computes, beside the CPU: CUDA_VISIBLE_DEVICES=0 pytest tests/gpu."""
+
+import csv
+import json
+import warnings
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from restoration import losses
+from restoration.__main__ import main
+from restoration.data import SingleImage
+from restoration.internal_learning.library.applying import restored_by
+from restoration.jpeg import compress, to_tensor
+from restoration.metrics import psnr
+from restoration.networks import Hourglass, fast
+from restoration.networks.deblocking import DeblockingNetwork
+from restoration.pipeline import restore_jpeg
+from restoration.presets import PRESETS
+from restoration.task import DeepImagePrior
+
+pytestmark = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="no GPU, or not shown: CUDA_VISIBLE_DEVICES=0"
+)
+LOSSES = {
+    "mse": losses.MSE,
+    "kl": lambda: losses.WeightedSum(losses.KLDivergence("P"), losses.MSE()),
+    "counted": lambda: losses.WeightedSum(
+        losses.KLDivergence("Q", "hard", channels="YCbCr"), losses.MSE()
+    ),
+    "quantisation": losses.QuantisationError,
+    "hinge": losses.QuantisationHinge,
+    "interval": losses.IntervalLikelihood,
+}
+
+
+@pytest.fixture(autouse=True)
+def full_precision():
+    torch.backends.cudnn.allow_tf32 = False
+
+
+@pytest.fixture
+def picture(tmp_path, photo):
+    path = tmp_path / "photo.png"
+    Image.fromarray(photo).save(path)
+    return path
+
+
+@pytest.mark.parametrize("nearest_levels", [0, 2])
+def test_a_recorded_network_equals_the_plain_one_with_gradients(nearest_levels):
+    plain = Hourglass(3, 3, (4, 4, 4), (0, 2, 2), nearest_levels).cuda()
+    graph = fast.cuda_graph.record(deepcopy(plain), torch.rand(1, 3, 96, 96, device="cuda"))
+    for _ in range(2):  # another input each time, in the same memory
+        z = torch.rand(1, 3, 96, 96, device="cuda")
+        outputs = [net(z) for net in (plain, graph)]
+        torch.testing.assert_close(*outputs)
+        for net, output in zip((plain, graph), outputs, strict=True):
+            net.zero_grad()
+            output.square().sum().backward()
+        for a, b in zip(plain.named_parameters(), graph.parameters(), strict=True):
+            if not a[0].endswith("convolution.bias"):  # before a norm: rounding alone
+                torch.testing.assert_close(a[1].grad, b.grad, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("nearest_levels", [0, 2])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_step_is_that_of_the_cpu(loss, nearest_levels, picture):
+    data = SingleImage(str(picture), quality=10)
+    data.setup("fit")
+    torch.manual_seed(0)
+    net = Hourglass(3, 3, (4, 4, 4), (0, 2, 2), nearest_levels)
+    ends = []
+    for device in ("cpu", "cuda"):
+        task = DeepImagePrior(Hourglass, LOSSES[loss]().to(device), perturbation=0)
+        task.net, batch = deepcopy(net).to(device), data.batch.to(torch.device(device))
+        outputs = task.training_step(batch, 0)
+        outputs["loss"].backward()
+        gradient = torch.cat([p.grad.flatten() for p in task.net.parameters()]).cpu()
+        ends.append((outputs["loss"].detach().cpu(), outputs["image"].cpu(), gradient))
+    (loss_cpu, image_cpu, gradient_cpu), (loss_gpu, image_gpu, gradient_gpu) = ends
+    torch.testing.assert_close(loss_gpu, loss_cpu, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(image_gpu, image_cpu, rtol=1e-3, atol=1e-4)
+    assert (gradient_gpu - gradient_cpu).norm() < 2e-3 * gradient_cpu.norm()
+
+
+def fit(image, folder, *more):
+    arguments = ["--data.image", str(image), "--data.quality", "10", "--data.crop", "128"]
+    for name in ("base", "net/low", "loss/mse"):
+        arguments += ["--config", f"configs/{name}.yaml"]
+    return main(["fit", *arguments, *more, "--folder", str(folder)])
+
+
+def nearness(image, other):
+    """PSNR without rounding to 8 bits."""
+    return -10 * torch.log10((image - other).square().mean())
+
+
+def last_psnr(folder):
+    with (folder / "curves.csv").open() as file:
+        return float(list(csv.DictReader(file))[-1]["psnr_smoothed"])
+
+
+def test_a_step_of_fit_does_not_wait_for_the_gpu(picture, tmp_path, monkeypatch):
+    """But where it is written and told."""
+    original = DeepImagePrior.on_train_batch_start
+
+    def watching(self, batch, batch_idx):
+        if self.global_step == 100:
+            warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode(1 if 100 <= self.global_step < 190 else 0)
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(DeepImagePrior, "on_train_batch_start", watching)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.filterwarnings("ignore", message="Synchronization debug mode is a prototype")
+        assert fit(picture, tmp_path / "run", "--trainer.max_steps", "200") == 0
+    places = {Path(w.filename).name for w in told if "called a synchronizing" in str(w.message)}
+    assert places <= {"curves.py", "progress.py", "storage.py", "ssim.py"}  # storage: checkpoints
+    result = json.loads((tmp_path / "run/result.json").read_text())
+    assert result["device"] == torch.cuda.get_device_name()
+
+
+def test_a_stopped_run_goes_on(picture, tmp_path):
+    long, short = ("--trainer.max_steps", "200"), ("--trainer.max_steps", "100")
+    assert fit(picture, tmp_path / "whole", *long) == 0
+    assert fit(picture, tmp_path / "parts", *short) == 0
+    assert fit(picture, tmp_path / "parts", *long, "--ckpt_path", "last") == 0
+    ends = [last_psnr(tmp_path / name) for name in ("whole", "parts")]
+    assert abs(ends[0] - ends[1]) < 0.5  # rounding grows on the way; an average begun anew: 5 dB
+
+
+def test_the_first_estimate_is_that_of_the_cpu(photo):
+    jpeg = compress(photo, 10)
+    cpu, gpu = (restore_jpeg(jpeg, PRESETS["fast"], device=d) for d in ("cpu", "cuda"))
+    assert nearness(gpu, cpu) > 55  # which patches of equal distance are grouped may differ
+
+
+def test_what_networks_correct_is_worth_as_much(photo):
+    jpeg, truth = compress(photo, 10), to_tensor(photo)
+    cpu, gpu = (restore_jpeg(jpeg, PRESETS["balanced"], device=d) for d in ("cpu", "cuda"))
+    assert abs(psnr(gpu, truth) - psnr(cpu, truth)) < 0.15
+
+
+def test_a_library_restores_as_on_the_cpu(photo):
+    jpeg = compress(photo, 10)
+    torch.manual_seed(0)
+    net = DeblockingNetwork()
+    torch.nn.init.normal_(net.tail[1].matrix, std=0.2)  # it starts at zero
+    net.eval().requires_grad_(False)
+    cpu = restored_by(net, jpeg, side=128, device="cpu")
+    gpu = restored_by(deepcopy(net).cuda(), jpeg, side=128, device="cuda").cpu()
+    moved = nearness(cpu, to_tensor(jpeg.pixels))
+    assert moved < 50
+    assert nearness(gpu, cpu) > moved + 25  # bfloat16 there
+
+
+def test_learning_gains_on_the_gpu(photo, tmp_path, capsys):
+    for i in range(3):
+        Image.fromarray(photo[:, i * 16 :]).save(tmp_path / f"{i}.jpg", quality=10)
+    library = tmp_path / "library.ckpt"
+    arguments = ["learn", str(tmp_path), "-o", str(library), "--budget", "15s"]
+    assert main([*arguments, "--device", "cuda"]) == 0
+    assert Path(library).exists()
+    Image.fromarray(photo).save(tmp_path / "truth.png")
+    Image.fromarray(photo).save(tmp_path / "photo.jpg", quality=10)
+    out = tmp_path / "o.png"
+    more = ["--network", str(library), "-o", str(out), "--device", "cuda"]
+    assert main(["restore", str(tmp_path / "photo.jpg"), *more]) == 0
+    truth = to_tensor(photo)
+    with Image.open(out) as restored, Image.open(tmp_path / "photo.jpg") as jpeg:
+        gains = [psnr(to_tensor(np.array(picture)), truth) for picture in (restored, jpeg)]
+    assert gains[0] > gains[1] + 0.3
