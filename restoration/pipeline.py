@@ -78,7 +78,7 @@ def restore_jpeg(
         return restored_within(library, jpeg, side, device, advance)
     total = estimate_units(H, W, recipe)
     if budget is None:
-        total += networks_work(H, W, recipe).units(library)
+        total += networks_work(H, W, recipe).units(library, device)
 
     def done(units: int) -> None:
         clock.advance(units)
@@ -92,7 +92,7 @@ def restore_jpeg(
         estimate = first_estimate(file, recipe.passes, recipe.count, done)
         if budget is not None:
             recipe = recipe_in(budget, clock, H, W, preset, device, library)
-            total += networks_work(H, W, recipe).units(library)
+            total += networks_work(H, W, recipe).units(library, device)
         if not (recipe.rounds or recipe.alone):
             if library is not None:
                 return restored_within(library, jpeg, side, device)

@@ -98,7 +98,8 @@ class Work:
         """Count units of the current picture's work."""
         self.units += units
         self.part = min(self.units / total, 1.0)
-        seconds = self.clock.seconds(self.fraction(), 1.0)
+        self.clock.tell(self.fraction())
+        seconds = self.clock.seconds(1.0)
         if seconds is not None and self.budget is None:
             self.until = time.monotonic() + seconds
 

@@ -15,7 +15,7 @@ from restoration.internal_learning.copies import training_copies
 from restoration.internal_learning.ensemble import Member, Restorer, optimise
 from restoration.internal_learning.library.applying import within_cells
 from restoration.internal_learning.library.windows import CORRECTED_SCALES, FIRST_SCALES
-from restoration.internal_learning.work import STEP_PIXELS, steps_in
+from restoration.internal_learning.work import step_units, steps_in
 from restoration.jpeg import CompressedImage, Quantised, to_tensor
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.presets import Preset
@@ -61,7 +61,7 @@ class Learning:
 
     def stepped(self, steps: int) -> None:
         """Tell of optimiser steps."""
-        self.done(steps * STEP_PIXELS)
+        self.done(steps * step_units(self.device))
 
 
 def learned(learning: Learning, estimate: Tensor, library: DeblockingNetwork | None) -> Tensor:

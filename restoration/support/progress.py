@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from itertools import pairwise
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -14,36 +16,65 @@ from rich.progress import BarColumn, Progress, TextColumn
 from restoration.support.durations import readable
 
 FIRST_LINE = 5.0  # seconds of work after which the time left is told
-MOST_TOLD = 200  # times that are remembered
+MOST_TOLD = 200  # times in what has passed that are remembered, at most
 LINE_EVERY = 30.0  # seconds between two lines where there is no terminal to draw a bar on
+
+
+class Moment(NamedTuple):
+    """When how many units were done; or how long how many took."""
+
+    when: float
+    units: float
 
 
 class TimeLeft:
     """The time that work will still take, at the pace of the last half of what it took so far.
 
     Work whose units take longer later, or shorter, so gets the right time sooner than by the pace
-    of all of it. The clock starts at the first call, after what comes before the first unit.
+    of all of it. The longest wait for a unit does not count where there were others: a process may
+    have been started meanwhile. The clock starts at the first call, after what comes before the
+    first unit.
+
+    Attributes:
+        told: moments from the first on, closer together the earlier they are.
+        now: the latest.
     """
 
-    def __init__(self) -> None:
-        self.began: float | None = None
-        # (when, units done by then): the last one in the first half, and all since
-        self.told: deque[tuple[float, float]] = deque()
+    now: Moment
 
-    def seconds(self, done: float, total: float | None) -> float | None:
-        """Tell the seconds left, where ``done`` of ``total`` units are done; None if unknown."""
-        now = time.monotonic()
-        if self.began is None:
-            self.began = now
-        passed = now - self.began
-        if not self.told or now - self.told[-1][0] >= passed / MOST_TOLD:
-            self.told.append((now, done))
-        while len(self.told) > 2 and 2 * (self.told[1][0] - self.began) <= passed:
-            self.told.popleft()
-        then, before = self.told[0]
-        if total is None or done <= before:
-            return None
-        return (now - then) / (done - before) * (total - done)
+    def __init__(self) -> None:
+        self.told: list[Moment] = []
+
+    def tell(self, done: float) -> None:
+        """Note that ``done`` units are done by now."""
+        self.now = Moment(time.monotonic(), done)
+        if not self.told:
+            self.told.append(self.now)
+        last, passed = self.told[-1], self.now.when - self.told[0].when
+        if done > last.units and self.now.when - last.when >= passed / MOST_TOLD:
+            self.told.append(self.now)
+
+    def seconds(self, total: float) -> float | None:
+        """Tell the seconds left, of ``total`` units in all; None if unknown."""
+        moments = self.told if self.told[-1] is self.now else [*self.told, self.now]
+        middle = (self.told[0].when + self.now.when) / 2
+        recent = moments[bisect_right(moments, middle, key=lambda m: m.when) - 1 :]
+        pace = pace_of(recent) or pace_of(moments) or pace_of(moments, all_waits=True)
+        return None if pace is None else pace * (total - self.now.units)
+
+
+def pace_of(moments: Sequence[Moment], all_waits: bool = False) -> float | None:
+    """Tell the seconds that a unit took, without the longest wait for one; None if unknown.
+
+    Args:
+        moments: in order.
+        all_waits: count the longest too.
+    """
+    waits = [Moment(b.when - a.when, b.units - a.units) for a, b in pairwise(moments)]
+    if waits and not all_waits:
+        waits.remove(max(waits))
+    units = sum(w.units for w in waits)
+    return sum(w.when for w in waits) / units if units > 0 else None
 
 
 class Display(AbstractContextManager["Display"]):
@@ -94,7 +125,7 @@ class Display(AbstractContextManager["Display"]):
     def update(self, done: int, total: int | None) -> None:
         """Take in how many units of work are done, of ``total`` in all; draw when it is time to."""
         self.done, now = done, time.monotonic()
-        seconds = self.clock.seconds(done, total)
+        self.clock.tell(done)
         if self.due is None:
             self.due = now + FIRST_LINE if self.bar.disable else now
         if now < self.due:
@@ -102,6 +133,8 @@ class Display(AbstractContextManager["Display"]):
         self.due = now + self.interval
         if self.left is not None:
             seconds = self.left()
+        else:
+            seconds = None if total is None else self.clock.seconds(total)
         left = "" if seconds is None else f"about {readable(seconds)} left"
         if self.bar.disable:
             print(", ".join(filter(None, [self.text(), left])), file=sys.stderr, flush=True)

@@ -42,21 +42,23 @@ def test_the_time_left_follows_a_change_of_pace(clock):
     """10 units at 2 s each, then 90 at 1 s each: 20 s after the change the first are forgotten."""
     left, told = TimeLeft(), {}
     for unit in range(101):
-        told[unit] = left.seconds(unit, 100)
+        left.tell(unit)
+        told[unit] = left.seconds(100)
         clock[0] += 2.0 if unit < 10 else 1.0
     assert told[0] is None
     assert told[10] == pytest.approx(180)
     assert all(told[unit] == pytest.approx(100 - unit) for unit in range(30, 101))
-    assert told[20] == pytest.approx(16 / 13 * 80)  # of 30 s the last 16; by all it were 3 / 2 * 80
+    # of 30 s the last 16, without the longest 2; by all it were 3 / 2 * 80
+    assert told[20] == pytest.approx(14 / 12 * 80)
 
 
 def test_few_times_are_remembered(clock):
     left = TimeLeft()
     for unit in range(100_000):
         clock[0] += 0.05
-        told = left.seconds(unit, 200_000)
-    assert told == pytest.approx(0.05 * 100_001, rel=1e-9)
-    assert len(left.told) < 200
+        left.tell(unit)
+    assert left.seconds(200_000) == pytest.approx(0.05 * 100_001, rel=1e-9)
+    assert len(left.told) < 1500  # 200 for each time that what has passed grows e-fold
 
 
 def test_one_lump_after_another_tells_the_time_left(clock):
@@ -65,8 +67,23 @@ def test_one_lump_after_another_tells_the_time_left(clock):
     told = []
     for at, done in ((0, 0), (100, 10), (101, 10), (190, 10), (200, 20)):
         clock[0] = float(at)
-        told.append(left.seconds(done, 100))
+        left.tell(done)
+        told.append(left.seconds(100))
     assert told == [None, 900, pytest.approx(909), pytest.approx(1710), 800]
+
+
+def test_the_start_of_a_process_does_not_count(clock):
+    """Three passes of a second each, ten seconds in which a process starts, and quick steps."""
+    left = TimeLeft()
+    moments = [(1, 100), (2, 200), (3, 300), (13, 305), (13.1, 310), (13.2, 315)]
+    told = []
+    for at, done in moments:
+        clock[0] = float(at)
+        left.tell(done)
+        told.append(left.seconds(1000))
+    assert told[2] == pytest.approx(7)  # 100 units a second, as then
+    assert told[3] == pytest.approx(6.95)  # by the passes, as long as no other step was done
+    assert told[5] == pytest.approx(0.02 * 685)  # by the steps
 
 
 def test_who_knows_better_tells_the_time_left(clock, capsys):
