@@ -35,8 +35,9 @@ class DeepImagePrior(LightningModule):
             afresh at each step; 0 switches it off. (The paper speaks of a constant input; the
             reference code of the deep image prior adds this noise.)
         cuda_graph: launch the network's kernels, forward and backward, as one CUDA graph each; for
-            losses that evaluate the network once a step, and precision 32-true. By default this is
-            done with an ``Hourglass`` on a GPU of NVIDIA's wherever it can be.
+            losses without ``calls_net``, and precision 32-true. By default this is done with an
+            ``Hourglass`` on a GPU of NVIDIA's wherever it can be. A loss that evaluates the network
+            itself gets the plain one.
 
     Attributes:
         net: the network, from ``configure_model`` on; ``load_from_checkpoint`` builds it too.
@@ -60,6 +61,7 @@ class DeepImagePrior(LightningModule):
         self.optimizer = optimizer
         self.perturbation = perturbation
         self.cuda_graph = cuda_graph
+        self.replay: Callable[[Tensor], Tensor] | None = None  # the network as a CUDA graph
         self.generator: torch.Generator | None = None
         self.generator_state: Tensor | None = None
         self.global_state: Tensor | None = None
@@ -97,7 +99,7 @@ class DeepImagePrior(LightningModule):
             torch.backends.cudnn.allow_tf32 = False
         if self.records:
             z = image_of(self.trainer).batch.z.to(self.device)
-            self.net = fast.cuda_graph.record(self.net, z)
+            self.replay = fast.cuda_graph.recorded(self.net, z)
 
     @property
     def records(self) -> bool:
@@ -106,18 +108,24 @@ class DeepImagePrior(LightningModule):
         Raises:
             RestorationError: that is asked for, and cannot be.
         """
-        possible = not self.loss.calls_net and self.trainer.precision == "32-true"
+        possible = (
+            not self.loss.calls_net
+            and self.trainer.precision == "32-true"
+            and self.trainer.accumulate_grad_batches == 1  # gradients lie in the same memory, too
+        )
         if self.cuda_graph is None:
-            return possible and self.device.type == "cuda" and isinstance(self.net, Hourglass)
+            known = type(self.net) is Hourglass and self.trainer.world_size == 1
+            return possible and known and self.device.type == "cuda" and not torch.version.hip
         if self.cuda_graph and not possible:
             raise RestorationError(
-                "a CUDA graph is for losses that evaluate the network once, and for precision "
-                "32-true; leave --model.cuda_graph out"
+                "a CUDA graph is for losses that evaluate the network once, for precision 32-true "
+                "and steps with a gradient each; leave --model.cuda_graph out"
             )
         return self.cuda_graph
 
     def on_fit_end(self) -> None:
-        """Leave the process as it was."""
+        """Leave the process as it was, and forget the graph: the weights move."""
+        self.replay = None
         torch.backends.cudnn.allow_tf32 = self.allow_tf32
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -192,6 +200,9 @@ class DeepImagePrior(LightningModule):
         device = batch.z.device.type
         reduced = torch.is_autocast_enabled(device) and not self.loss.full_precision
         with torch.autocast(device, enabled=reduced):
-            output = self.net(batch.z).float()
+            output = (self.replay or self.net)(batch.z).float()
+        image = output.detach()
+        if self.replay:  # the next step writes over it
+            image = image.clone()
         with torch.autocast(device, enabled=False):
-            return {**self.loss(output, batch, self.net), "image": output.detach()}
+            return {**self.loss(output, batch, self.net), "image": image}

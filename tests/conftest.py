@@ -1,15 +1,15 @@
 # ruff: noqa: E402
 # First, for torch reads it at its import: beside other work tests are then six times as fast.
 import os
+import sys
 
 from restoration.support.cpu_settings import set_waiting
 
 set_waiting()
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each: two with two threads take 40 % longer
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Bits repeat on a CPU alone, so the suite uses none of a machine's GPUs, but with
-# CUDA_VISIBLE_DEVICES=0 pytest tests/gpu
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+elif not any("tests/gpu" in argument for argument in sys.argv):
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # bits repeat on a CPU alone
 
 from pathlib import Path
 

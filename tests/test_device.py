@@ -116,12 +116,12 @@ def test_an_estimate_its_copies_and_its_projection_stay_on_the_device(data, monk
 
 
 class Replayed(torch.autograd.Function):
-    """A network as a CUDA graph: its output lies in the same memory at each call."""
+    """A network as a CUDA graph: its input and output lie in the same memory at each call."""
 
     @staticmethod
-    def forward(ctx, forward, memory, parameters, z, *_):
+    def forward(ctx, net, memory, parameters, z, *_):
         with torch.enable_grad():
-            ctx.output = forward(z)
+            ctx.output = net(z)
         ctx.parameters = parameters
         return memory.copy_(ctx.output.detach()).view_as(memory)
 
@@ -130,12 +130,10 @@ class Replayed(torch.autograd.Function):
         return None, None, None, None, *torch.autograd.grad(ctx.output, ctx.parameters, gradient)
 
 
-def record_on_cpu(net, z):
-    """Do on the CPU what ``cuda_graph.record`` does on a GPU."""
-    forward, memory = net.forward, net(z).detach()
-    parameters = list(net.parameters())
-    net.forward = lambda z: Replayed.apply(forward, memory, parameters, z, *parameters)
-    return net
+def recorded_on_cpu(net, z):
+    """Do on the CPU what ``cuda_graph.recorded`` does on a GPU."""
+    memory, parameters = net(z).detach(), list(net.parameters())
+    return lambda z: Replayed.apply(net, memory, parameters, z, *parameters)
 
 
 def fit(folder, image, *more):
@@ -148,7 +146,7 @@ def fit(folder, image, *more):
 
 def test_a_network_whose_outputs_share_their_memory_gives_the_same_run(data, tmp_path, monkeypatch):
     assert fit(tmp_path / "plain", data.image, "--config", "configs/loss/mse.yaml") == 0
-    monkeypatch.setattr(fast.cuda_graph, "record", record_on_cpu)
+    monkeypatch.setattr(fast.cuda_graph, "recorded", recorded_on_cpu)
     graph = ("--model.cuda_graph", "true")
     assert fit(tmp_path / "graph", data.image, "--config", "configs/loss/mse.yaml", *graph) == 0
     for name in ("curves.csv", "restored.png", "nearest_estimate.png", "best.png"):
@@ -173,23 +171,61 @@ def test_a_graph_that_cannot_be_is_refused_in_a_line(loss, more, message, data, 
     assert "Traceback" not in error
 
 
+class Own(Hourglass):
+    """Somebody's own network, which may draw at random."""
+
+
 @pytest.mark.parametrize(
-    ("wanted", "device", "net", "loss", "precision", "records"),
+    ("records", "changed"),
     [
-        (None, "cuda", Hourglass(3, 3, (4,), (0,)), "mse", "32-true", True),
-        (None, "cpu", Hourglass(3, 3, (4,), (0,)), "mse", "32-true", False),
-        (None, "cuda", torch.nn.Conv2d(3, 3, 1), "mse", "32-true", False),  # one's own: who knows
-        (None, "cuda", Hourglass(3, 3, (4,), (0,)), "sure", "32-true", False),
-        (None, "cuda", Hourglass(3, 3, (4,), (0,)), "mse", "bf16-mixed", False),
-        (False, "cuda", Hourglass(3, 3, (4,), (0,)), "mse", "32-true", False),
-        (True, "cuda", torch.nn.Conv2d(3, 3, 1), "mse", "32-true", True),
+        (True, {}),
+        (False, {"device": "cpu"}),
+        (False, {"net": torch.nn.Conv2d(3, 3, 1)}),  # one's own: who knows
+        (False, {"net": Own(3, 3, (4,), (0,))}),
+        (False, {"loss": "sure"}),
+        (False, {"precision": "bf16-mixed"}),
+        (False, {"devices": 2}),
+        (False, {"steps": 2}),
+        (False, {"wanted": False}),
+        (True, {"wanted": True, "net": torch.nn.Conv2d(3, 3, 1), "devices": 2}),
     ],
 )
-def test_a_network_is_recorded_where_that_is_known_to_work(
-    wanted, device, net, loss, precision, records, monkeypatch
-):
+def test_a_network_is_recorded_where_that_is_known_to_work(records, changed, monkeypatch):
+    usual = {"wanted": None, "device": "cuda", "net": Hourglass(3, 3, (4,), (0,)), "loss": "mse"}
+    usual |= {"precision": "32-true", "devices": 1, "steps": 1}
+    wanted, device, net, loss, precision, devices, steps = (usual | changed).values()
     task = DeepImagePrior(Hourglass, LOSSES[loss](), cuda_graph=wanted)
     task.net = net
-    task._trainer = SimpleNamespace(precision=precision)
+    task._trainer = SimpleNamespace(
+        precision=precision, accumulate_grad_batches=steps, world_size=devices
+    )
     monkeypatch.setattr(DeepImagePrior, "device", torch.device(device))
     assert task.records == records
+
+
+class Flips(losses.Loss):
+    """Somebody's own, which evaluates the network again."""
+
+    def forward(self, output, batch, net):
+        flipped = net(batch.z.flip(3)).flip(3)
+        return {
+            "loss": (output - batch.target).square().mean() + (output - flipped).square().mean()
+        }
+
+
+def test_a_recorded_network_is_one_for_all_but_the_step(data):
+    """A loss may evaluate it once more, a callback may keep what a step returns."""
+    torch.manual_seed(0)
+    net, kept, ends = Hourglass(3, 3, (4, 4), (0, 2)), [], []
+    for replayed in (False, True):
+        task = DeepImagePrior(Hourglass, Flips(), perturbation=0)
+        task.net = deepcopy(net)
+        if replayed:
+            task.replay = recorded_on_cpu(task.net, data.batch.z)
+        outputs = task.training_step(data.batch, 0)
+        outputs["loss"].backward()
+        ends.append((outputs["loss"], *(p.grad for p in task.net.parameters())))
+        kept.append(outputs["image"])
+    task.training_step(replace(data.batch, z=data.batch.z.flip(2)), 0)
+    torch.testing.assert_close(ends[1], ends[0])
+    torch.testing.assert_close(kept[1], kept[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -10,9 +11,24 @@ from torch import Tensor
 
 from restoration.jpeg.operator import BLOCK, cosines, dct_matrix
 
-STRIP = 8  # rows of groups that are searched at a time: bounds the memory
-CHUNK = 256  # groups that are filtered at a time: what fits into a cache
 THRESHOLD = 2.7  # standard deviations, as BM3D
+
+
+class Portion(NamedTuple):
+    """How much is done at a time, which bounds the memory and leaves the result alone.
+
+    Attributes:
+        rows: of groups that are searched.
+        groups: that are filtered.
+    """
+
+    rows: int
+    groups: int
+
+
+def portion(device: torch.device) -> Portion:
+    """Choose what fits into a CPU's caches, or, elsewhere, outlasts the launch of a kernel."""
+    return Portion(8, 256) if device.type == "cpu" else Portion(64, 2**14)
 
 
 def reference_positions(size: int, stride: int) -> int:
@@ -41,8 +57,9 @@ def match_patches(plane: Tensor, stride: int, radius: int, count: int) -> Tensor
     shifts = (window[:, None] * W + window).flatten()
     D = len(window)
     groups = []
-    for first in range(0, rows, STRIP):
-        number = min(STRIP, rows - first)
+    at_a_time = portion(plane.device).rows
+    for first in range(0, rows, at_a_time):
+        number = min(at_a_time, rows - first)
         top, height = first * stride, (number - 1) * stride + BLOCK
         starts = torch.arange(number, device=plane.device)[:, None] * stride
         lines = torch.arange(height, device=plane.device) - starts
@@ -75,7 +92,7 @@ def group_variances(groups: Tensor, by_phase: Tensor, width: int) -> Tensor:
     rows, columns = by_phase.shape[:2]
     table = by_phase.reshape(-1, BLOCK**2)
     result = []
-    for some in groups.split(CHUNK):
+    for some in groups.split(portion(groups.device).groups):
         phases = some // width % rows * columns + some % width % columns
         result.append(table.index_select(0, phases.flatten()).view(*some.shape, -1).mean(1))
     return torch.cat(result)
@@ -122,10 +139,10 @@ def collaborative_filter(
         patches = plane.flatten().index_select(0, indices).view(-1, BLOCK**2) @ within.T
         return torch.matmul(across, patches.view(-1, K, BLOCK**2))
 
-    result = torch.empty_like(planes)
+    result, number = torch.empty_like(planes), portion(planes.device).groups
     for c, (plane, by_group) in enumerate(zip(planes, variances, strict=True)):
         total, share = torch.zeros_like(plane).flatten(), torch.zeros_like(plane).flatten()
-        for some, error in zip(groups.split(CHUNK), by_group.split(CHUNK), strict=True):
+        for some, error in zip(groups.split(number), by_group.split(number), strict=True):
             indices = (some[..., None] + pixels).flatten()
             spectra = spectra_of(plane, indices)  # (groups, K, 64)
             variance = strength**2 * error[:, None]  # (groups, 1, 64)

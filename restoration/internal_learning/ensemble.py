@@ -20,6 +20,7 @@ from restoration.support.processes import cores
 MOST_WORKERS = 4
 # Optimiser steps of a member that take as long as one of a restorer with a million weights.
 WINDOW_STEP = 1.7
+DEVICE = "RESTORATION_DEVICE"  # variable that tells a process on which device networks will learn
 APPLIED_PIXELS = 2**14  # pixels to which a network is applied, in all ways, in the time of a step
 
 
@@ -122,7 +123,7 @@ def network_pool(most: int, device: str) -> Pool:
         device: "cpu", "cuda" or "mps".
     """
     number = min(most, cores(), MOST_WORKERS) if device == "cpu" else 1
-    environment = {"OMP_NUM_THREADS": str(max(cores() // number, 1))}
+    environment = {"OMP_NUM_THREADS": str(max(cores() // number, 1)), DEVICE: device}
     return Pool("restoration.internal_learning.network_worker", [environment] * number)
 
 

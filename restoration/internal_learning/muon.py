@@ -78,11 +78,11 @@ class Muon(Optimizer):
             torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])
             directions = torch._foreach_lerp(gradients, averages, group["momentum"])
             torch._foreach_mul_(moved, 1 - group["lr"] * group["weight_decay"])
+            reduced = bool(moved) and precision(moved[0].device.type) != "32-true"
             for (rows, columns), some in groupby(
                 zip(moved, directions, strict=True), key=lambda pair: pair[0].shape
             ):
                 matrices, theirs = zip(*some, strict=True)
-                reduced = precision(matrices[0].device.type) != "32-true"
                 stacked = torch.stack(theirs)
                 moves = orthogonalised(stacked.bfloat16() if reduced else stacked).to(stacked)
                 rate = group["lr"] * max(1, rows / columns) ** 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,12 +12,19 @@ from lightning.pytorch.callbacks import LambdaCallback
 from torch.utils.data import DataLoader
 
 from restoration.errors import RestorationError
-from restoration.internal_learning.ensemble import Learned, Member, Restorer, application_units
+from restoration.internal_learning.ensemble import (
+    DEVICE,
+    Learned,
+    Member,
+    Restorer,
+    application_units,
+)
 from restoration.internal_learning.learning import InternalLearning, Patches, correction
 from restoration.internal_learning.library.applying import restored_by
 from restoration.internal_learning.library.module import RATE
 from restoration.internal_learning.library.sizes import ENTRY, USUAL
 from restoration.internal_learning.library.tuning import TUNING_RATE, tuned
+from restoration.internal_learning.pace import correction_pace
 from restoration.internal_learning.ways import WAYS
 from restoration.networks.correction import CorrectionNetwork
 from restoration.networks.deblocking import DeblockingNetwork
@@ -129,6 +137,8 @@ def learned_or_error(
 def main() -> None:
     """Optimise the networks that arrive."""
     keep_freed_memory(KEPT)
+    if os.environ.get(DEVICE) == "cuda":
+        correction_pace("cuda")  # loads what takes seconds, while the first estimate is made
     serve(learned_or_error)
 
 

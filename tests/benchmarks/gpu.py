@@ -11,6 +11,7 @@ counts where the host waited for the device, and how often. Results are added to
 """
 
 import argparse
+import gc
 import json
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 import torch
 
@@ -82,10 +84,11 @@ def stepper(way: str, name: str, data: SingleImage):
     reduced = torch.autocast(
         "cuda", torch.bfloat16, enabled=taken.bfloat16, cache_enabled=not taken.graph
     )
+    forward = net
     if taken.graph:
         paths = nullcontext() if taken.fast is None else fast.forced(taken.fast)
         with reduced, paths:
-            net = fast.cuda_graph.record(net, batch.z)
+            forward = fast.cuda_graph.recorded(net, batch.z)
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01, fused=True)
 
     def step() -> None:
@@ -93,7 +96,7 @@ def stepper(way: str, name: str, data: SingleImage):
         noise = torch.randn(batch.z.shape, generator=generator, device="cuda")
         noise.div_(30).add_(batch.z)
         with nullcontext() if taken.graph else reduced:
-            output = net(noise)
+            output = forward(noise)
         torch.nn.functional.mse_loss(output.float(), batch.target).backward()
         optimizer.step()
 
@@ -102,6 +105,7 @@ def stepper(way: str, name: str, data: SingleImage):
 
 def timed(way: str, name: str, size: tuple[int, int]) -> dict:
     torch.manual_seed(0)
+    gc.collect()  # a graph keeps its memory in a cycle
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     with tempfile.TemporaryDirectory() as folder:
@@ -124,6 +128,7 @@ def timed(way: str, name: str, size: tuple[int, int]) -> dict:
 
 def fitted(way: str, name: str, size: tuple[int, int], steps: int) -> dict:
     """Time `fit`, and count the waits of the steps from the 50th to the last but ten."""
+    gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     counted = range(50, steps - 10)
@@ -135,17 +140,21 @@ def fitted(way: str, name: str, size: tuple[int, int], steps: int) -> dict:
         torch.cuda.set_sync_debug_mode(1 if self.global_step in counted else 0)
         return original(self, batch, batch_idx)
 
-    DeepImagePrior.on_train_batch_start = watching
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(record=True) as told:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        warnings.catch_warnings(record=True) as told,
+        patch.object(DeepImagePrior, "on_train_batch_start", watching),
+    ):
         warnings.simplefilter("always")
         image = clean_image(Path(folder), size)
         arguments = ["--config", "configs/base.yaml", "--config", f"configs/net/{name}.yaml"]
         arguments += ["--config", "configs/loss/mse.yaml", "--data.image", str(image)]
         arguments += ["--data.quality", "10", "--trainer.max_steps", str(steps), *FIT[way]]
-        assert restoration(["fit", *arguments, "--folder", f"{folder}/run"]) == 0
+        try:
+            assert restoration(["fit", *arguments, "--folder", f"{folder}/run"]) == 0
+        finally:
+            torch.cuda.set_sync_debug_mode(0)
         result = json.loads(Path(folder, "run/result.json").read_text())
-    DeepImagePrior.on_train_batch_start = original
-    torch.cuda.set_sync_debug_mode(0)
     places = Counter(
         f"{Path(w.filename).name}:{w.lineno}" for w in told if "synchronizing" in str(w.message)
     )

@@ -8,6 +8,7 @@ from PIL import Image
 from scipy.fft import dctn, idctn
 
 from restoration.batch import Batch
+from restoration.estimate import collaborative
 from restoration.estimate.chroma import box_mean, chroma_from_luma, window_sum
 from restoration.estimate.collaborative import (
     collaborative_filter,
@@ -231,3 +232,13 @@ def test_the_estimate_beats_the_jpeg(photo, quality, gain):
     pixels, estimate = to_tensor(jpeg.pixels), first_estimate(jpeg.quantised)
     assert psnr(estimate, truth) - psnr(pixels, truth) > gain
     assert chroma_psnr(estimate, truth) - chroma_psnr(pixels, truth) > gain
+
+
+def test_how_much_is_done_at_a_time_changes_no_bit_but_by_the_order_of_sums(photo, monkeypatch):
+    file = compress(photo[:100, :90], 10).quantised
+    usual = first_estimate(file)
+    monkeypatch.setattr(collaborative, "portion", lambda device: collaborative.Portion(64, 2**14))
+    at_once = first_estimate(file)
+    monkeypatch.setattr(collaborative, "portion", lambda device: collaborative.Portion(3, 7))
+    for other in (at_once, first_estimate(file)):
+        torch.testing.assert_close(other, usual, rtol=0, atol=2e-5)
