@@ -51,12 +51,13 @@ class Prediction(NamedTuple):
 
 
 def chroma_from_luma(
-    planes: Tensor, radii: Sequence[int] = (4, 8), epsilon: float = 5.0
+    planes: Tensor, radii: Sequence[int] = (4, 8, 16), epsilon: float = 5.0
 ) -> Prediction:
     """Predict chroma by local linear regression on luma, mean over several window sizes.
 
     In each window C ~ a Y + b, a = cov(Y, C) / (var(Y) + e), b = mean(C) - a mean(Y). A pixel takes
-    the mean of the windows over it, weighted by 1 / (e + the regression's residual variance).
+    the mean of the windows over it, weighted by 1 / (e + the regression's residual variance), and
+    of the sizes by 1 / (e + what each leaves unexplained there)^2.
 
     JPEG quantises chroma more coarsely than luma; an edge that luma keeps restores the colour edge.
 
@@ -68,7 +69,7 @@ def chroma_from_luma(
     Reference: He, Sun, Tang, Guided image filtering, IEEE TPAMI 2013; the weights are ours.
     """
     luma, chroma = planes[:, :1], planes[:, 1:]
-    total, unexplained = torch.zeros_like(chroma), torch.zeros_like(chroma)
+    predicted, unexplained, total = (torch.zeros_like(chroma) for _ in range(3))
     for radius in radii:
         mean_y, mean_c = box_mean(luma, radius), box_mean(chroma, radius)
         variance = box_mean(luma.square(), radius) - mean_y.square()
@@ -79,6 +80,9 @@ def chroma_from_luma(
         weights = box_mean(weight, radius)
         slope = box_mean(a * weight, radius)
         offset = box_mean((mean_c - a * mean_y) * weight, radius)
-        total += (slope * luma + offset) / weights
-        unexplained += box_mean(residual * weight, radius) / weights
-    return Prediction(total / len(radii), unexplained / len(radii))
+        left = box_mean(residual * weight, radius) / weights
+        share = (left + epsilon) ** -2
+        predicted += share * (slope * luma + offset) / weights
+        unexplained += share * left
+        total += share
+    return Prediction(predicted / total, unexplained / total)

@@ -176,6 +176,26 @@ def test_window_sums_are_those_of_every_window(size):
         torch.testing.assert_close(window_sum(x, size, axis), expected)
 
 
+def test_windows_that_explain_more_count_more():
+    """Here chroma follows luma over a few pixels only: large windows mix what does not belong."""
+    generator = torch.Generator().manual_seed(0)
+    luma = 30 * torch.randn(1, 1, 48, 60, generator=generator)
+    slopes = torch.where(torch.arange(60) // 12 % 2 == 0, 0.5, -0.5)
+    planes = torch.cat([luma, slopes * luma, -slopes * luma], 1)
+    radii, epsilon = (2, 5, 11), 5.0
+    alone = [chroma_from_luma(planes, [radius], epsilon) for radius in radii]
+    shares = torch.stack([1 / (p.residual + epsilon) ** 2 for p in alone])
+    together = chroma_from_luma(planes, radii, epsilon)
+    for name in ("chroma", "residual"):
+        values = torch.stack([getattr(p, name) for p in alone])
+        expected = (shares * values).sum(0) / shares.sum(0)
+        torch.testing.assert_close(getattr(together, name), expected)
+    errors = [(p.chroma - planes[:, 1:]).square().mean() for p in (*alone, together)]
+    assert errors[3] < errors[1]  # beside the smallest alone
+    mean = sum(p.chroma for p in alone) / 3
+    assert errors[3] < 0.1 * (mean - planes[:, 1:]).square().mean()
+
+
 def test_chroma_that_follows_luma_is_predicted_exactly_and_noise_is_not_followed():
     generator = torch.Generator().manual_seed(4)
     luma = torch.randn(1, 1, 48, 48, generator=generator, dtype=torch.float64) * 40
