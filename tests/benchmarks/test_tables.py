@@ -90,11 +90,11 @@ def test_what_libraries_gain(printed):
 
 def test_what_the_kl_term_changes_at_each_step(printed):
     told = printed("kl_steps", RESULTS / "desk" / "runs.zip")
-    assert len(told) == 18
+    assert len(told) == 27
     page = (RESULTS / "desk" / "README.md").read_text()
     for quality, step, value, interval, images in told:
         low, high = map(float, interval.split(" to "))
         assert low < 0 < high
         assert images == "8"
-        if quality == "25" and step in ("2400", "4800"):
+        if quality in ("15", "25") and step in ("2400", "4800"):
             assert f"{float(value):+.2f} dB ({low:+.2f} to {high:+.2f})" in page
