@@ -18,8 +18,20 @@ import pytest
 import torch
 from PIL import Image
 
+from restoration import losses
 from restoration.support.files import find
 
+LOSSES = {
+    "mse": losses.MSE,
+    "kl": lambda: losses.WeightedSum(losses.KLDivergence("P"), losses.MSE()),
+    "counted": lambda: losses.WeightedSum(
+        losses.KLDivergence("Q", "hard", channels="YCbCr"), losses.MSE()
+    ),
+    "sure": losses.SURE,
+    "quantisation": losses.QuantisationError,
+    "hinge": losses.QuantisationHinge,
+    "interval": losses.IntervalLikelihood,
+}
 KODAK = Path(__file__).parents[2] / "shared" / "data" / "kodak"
 
 
@@ -45,3 +57,9 @@ def kodak() -> list[Path]:
     if not images:
         pytest.skip(f"no Kodak images in {KODAK}")
     return images
+
+
+@pytest.fixture(params=LOSSES)
+def make_loss(request):
+    """Make each kind of loss in turn."""
+    return LOSSES[request.param]

@@ -21,17 +21,6 @@ from restoration.networks import Hourglass, fast
 from restoration.task import DeepImagePrior
 
 META = torch.device("meta")
-LOSSES = {
-    "mse": losses.MSE,
-    "kl": lambda: losses.WeightedSum(losses.KLDivergence("P"), losses.MSE()),
-    "counted": lambda: losses.WeightedSum(
-        losses.KLDivergence("Q", "hard", channels="YCbCr"), losses.MSE()
-    ),
-    "sure": losses.SURE,
-    "quantisation": losses.QuantisationError,
-    "hinge": losses.QuantisationHinge,
-    "interval": losses.IntervalLikelihood,
-}
 RULES = ("NearestEstimate", "Discrepancy", "BlockContrast", "MovingVariance")
 
 
@@ -72,13 +61,12 @@ def on_meta(monkeypatch):
 
 
 @pytest.mark.parametrize("nearest_levels", [0, 2])
-@pytest.mark.parametrize("loss", LOSSES)
 def test_no_step_waits_for_the_device_or_takes_data_from_the_host(
-    loss, nearest_levels, data, prepared, on_meta, monkeypatch
+    make_loss, nearest_levels, data, prepared, on_meta, monkeypatch
 ):
     """Tensors on "meta" have no data: to ask for a value raises, as does a tensor on the CPU."""
     net = Hourglass(3, 3, (4, 4, 4), (0, 2, 2), nearest_levels).to(META)
-    loss = LOSSES[loss]().to(META)
+    loss = make_loss().to(META)
     task = DeepImagePrior(Hourglass, loss, perturbation=0 if loss.calls_net else 1 / 30)
     task.net, batch = net, data.batch.to(META)
     if loss.calls_net:
@@ -182,7 +170,7 @@ class Own(Hourglass):
         (False, {"device": "cpu"}),
         (False, {"net": torch.nn.Conv2d(3, 3, 1)}),  # one's own: who knows
         (False, {"net": Own(3, 3, (4,), (0,))}),
-        (False, {"loss": "sure"}),
+        (False, {"loss": losses.SURE}),
         (False, {"precision": "bf16-mixed"}),
         (False, {"devices": 2}),
         (False, {"steps": 2}),
@@ -191,10 +179,15 @@ class Own(Hourglass):
     ],
 )
 def test_a_network_is_recorded_where_that_is_known_to_work(records, changed, monkeypatch):
-    usual = {"wanted": None, "device": "cuda", "net": Hourglass(3, 3, (4,), (0,)), "loss": "mse"}
+    usual = {
+        "wanted": None,
+        "device": "cuda",
+        "net": Hourglass(3, 3, (4,), (0,)),
+        "loss": losses.MSE,
+    }
     usual |= {"precision": "32-true", "devices": 1, "steps": 1}
     wanted, device, net, loss, precision, devices, steps = (usual | changed).values()
-    task = DeepImagePrior(Hourglass, LOSSES[loss](), cuda_graph=wanted)
+    task = DeepImagePrior(Hourglass, loss(), cuda_graph=wanted)
     task.net = net
     task._trainer = SimpleNamespace(
         precision=precision, accumulate_grad_batches=steps, world_size=devices

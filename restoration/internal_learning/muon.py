@@ -42,7 +42,7 @@ class Muon(Optimizer):
     """Move matrices by their gradients' momentum, orthogonalised.
 
     What ``torch.optim.Muon`` does, with matrices of one shape taken side by side, and in float32
-    where the hardware has no products in bfloat16: there torch's takes up to nine times as long.
+    where the hardware has no products in bfloat16: there torch's takes 8 to 14 times as long.
 
     Args:
         params: matrices.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -138,7 +139,8 @@ def main() -> None:
     """Optimise the networks that arrive."""
     keep_freed_memory(KEPT)
     if os.environ.get(DEVICE) == "cuda":
-        correction_pace("cuda")  # loads what takes seconds, while the first estimate is made
+        with suppress(RuntimeError):  # whoever sends a network is told then what is wrong
+            correction_pace("cuda")  # loads what takes seconds, while the first estimate is made
     serve(learned_or_error)
 
 

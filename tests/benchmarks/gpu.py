@@ -63,6 +63,7 @@ WAYS = {
     "TF32, tried, graph": Way(tried=True, graph=True),
     "bfloat16, tried, graph": Way(tried=True, bfloat16=True, graph=True),
 }
+NETWORKS = ["low", "medium", "high"]
 FIT = {
     "fit": [],
     "fit, no graph": ["--model.cuda_graph", "false"],
@@ -156,7 +157,9 @@ def fitted(way: str, name: str, size: tuple[int, int], steps: int) -> dict:
             torch.cuda.set_sync_debug_mode(0)
         result = json.loads(Path(folder, "run/result.json").read_text())
     places = Counter(
-        f"{Path(w.filename).name}:{w.lineno}" for w in told if "synchronizing" in str(w.message)
+        f"{Path(w.filename).name}:{w.lineno}"
+        for w in told
+        if "called a synchronizing" in str(w.message)
     )
     return {
         "milliseconds": round(result["seconds"] / result["steps"] * 1000, 3),
@@ -213,13 +216,21 @@ def main() -> None:
     parser.add_argument("what", choices=["run", "fit", "table"])
     parser.add_argument("results", type=Path)
     parser.add_argument("--sizes", nargs="+", type=parsed_size, default=[(256, 256), (768, 512)])
-    parser.add_argument("--networks", nargs="+", default=["low", "medium", "high"])
-    parser.add_argument("--ways", nargs="+")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
+    parser.add_argument("--ways", nargs="+", help="as the table names them; all by default")
     parser.add_argument("--steps", type=int, default=400)
     options = parser.parse_args()
     if options.what == "table":
+        if not options.results.is_file():
+            parser.error(f"no results in {options.results}; make them by run or fit")
         table(options.results)
-    elif options.what == "run":
+        return
+    ways = WAYS if options.what == "run" else FIT
+    if unknown := set(options.ways or ()) - set(ways):
+        parser.error(f"no way {', '.join(sorted(unknown))}; there are {'; '.join(ways)}")
+    if not torch.cuda.is_available():
+        parser.error("there is no GPU of NVIDIA's that torch can use")
+    if options.what == "run":
         measure(options, options.ways or list(WAYS), timed)
     else:
         measure(

@@ -87,4 +87,9 @@ def table(file: Path) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 3 or sys.argv[1] not in ("run", "table"):
         sys.exit(__doc__)
-    {"run": run, "table": table}[sys.argv[1]](Path(sys.argv[2]).resolve())
+    if sys.argv[1] == "run":
+        run(Path(sys.argv[2]).resolve())
+    elif Path(sys.argv[2]).is_file():
+        table(Path(sys.argv[2]))
+    else:
+        sys.exit(f"optimiser.py: error: no results in {sys.argv[2]}; make them by run")

@@ -20,6 +20,7 @@ from restoration.metrics import scores
 from restoration.pipeline import restore_jpeg
 from restoration.presets import PRESETS
 from restoration.support.files import write_atomically
+from restoration.support.usage import DEVICES
 
 sys.path.insert(0, str(Path(__file__).parent))
 from run_and_table import RunAndTable, add_same, chosen, same_images
@@ -106,7 +107,7 @@ def main() -> None:
     add_same(command.table)
     command.run.add_argument("--presets", nargs="*", choices=list(PRESETS), default=list(PRESETS))
     command.run.add_argument("--qualities", nargs="+", type=int, default=QUALITIES)
-    command.run.add_argument("--device", default="cpu")
+    command.run.add_argument("--device", choices=DEVICES, default="cpu")
     command.table.add_argument("--short", action="store_true", help="PSNR and MS-SSIM alone")
     command.main()
 

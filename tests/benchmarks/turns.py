@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import time
+from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,5 +83,6 @@ def peak_mib() -> float:
 
 def parsed_size(size: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)x(\d+)", size)
-    assert match
+    if match is None:
+        raise ArgumentTypeError(f"{size!r} is no size; give 768x512")
     return int(match[1]), int(match[2])

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from restoration.errors import RestorationError
+from restoration.internal_learning import network_worker
 from restoration.internal_learning.ensemble import (
     Member,
     Restorer,
@@ -178,3 +179,23 @@ def test_ctrl_c_leaves_finished_files_whole_and_no_process(photo, tmp_path):
     )
     assert [p.name for p in tmp_path.iterdir()] == ["photo.jpg"]
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_gpu_is_woken_before_networks_arrive(fails, monkeypatch):
+    done = []
+
+    def pace(device):
+        done.append(device)
+        if fails:
+            raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(network_worker, "correction_pace", pace)
+    monkeypatch.setattr(network_worker, "serve", lambda do: done.append(do))
+    monkeypatch.setattr(network_worker, "keep_freed_memory", lambda most: None)
+    for device in ("cpu", "cuda"):
+        for name, value in network_pool(1, device).environments[0].items():
+            monkeypatch.setenv(name, value)
+        network_worker.main()
+    serves = network_worker.learned_or_error
+    assert done == [serves, "cuda", serves]
