@@ -42,7 +42,7 @@ def ms_ssim(image: Tensor, truth: Tensor) -> Tensor:
     assessment, Asilomar 2003; torchmetrics' implementation.
     """
     if min(image.shape[-2:]) < MS_SSIM_MINIMUM_SIDE:
-        return image.new_tensor(math.nan)
+        return image.new_full((), math.nan)
     # here, since it takes seconds to import and few restorations are measured
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
@@ -60,7 +60,7 @@ def chroma_psnr(image: Tensor, truth: Tensor) -> Tensor:
         A scalar on the images' device.
     """
     if image.shape[1] != 3:
-        return image.new_tensor(math.nan)
+        return image.new_full((), math.nan)
     error = rgb_to_ycbcr(to_8bit(image)) - rgb_to_ycbcr(truth)
     return -10 * torch.log10(error[:, 1:].square().mean())
 
@@ -81,9 +81,9 @@ def ciede2000(image: Tensor, truth: Tensor) -> Tensor:
     try:
         from skimage.color import deltaE_ciede2000, rgb2lab
     except ImportError:
-        return image.new_tensor(math.nan)
+        return image.new_full((), math.nan)
     if image.shape[1] != 3:
-        return image.new_tensor(math.nan)
+        return image.new_full((), math.nan)
     lab = (rgb2lab(x[0].double().cpu().numpy(), channel_axis=0) for x in (image, truth))
     return image.new_tensor(deltaE_ciede2000(*lab, channel_axis=0).mean())
 

@@ -14,6 +14,7 @@ from torch.utils.data import IterableDataset
 from restoration.internal_learning.muon import Muon
 from restoration.internal_learning.ways import WAYS, turned, turned_back
 from restoration.networks.correction import CorrectionNetwork
+from restoration.networks.fast.cuda_graph import recorded_if_possible
 from restoration.networks.places import PERIOD, padded
 from restoration.support.tiles import tiles_of
 
@@ -72,6 +73,7 @@ class InternalLearning(LightningModule):
         super().__init__()
         self.net = net
         self.steps = steps
+        self.launch: Callable[..., Tensor] | None = None  # the network, as its device likes it
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Muon under the one-cycle schedule."""
@@ -87,7 +89,13 @@ class InternalLearning(LightningModule):
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """``batch``: (3, N, C, S, S) from ``Patches``."""
         estimate, jpeg, original = batch
-        return F.mse_loss(self.net(estimate, jpeg).float(), original - estimate)
+        if self.launch is None:
+            self.launch = recorded_if_possible(self.net, estimate, jpeg)
+        return F.mse_loss(self.launch(estimate, jpeg).float(), original - estimate)
+
+    def on_fit_end(self) -> None:
+        """Forget where the weights were."""
+        self.launch = None
 
 
 @torch.inference_mode()

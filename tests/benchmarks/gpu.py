@@ -2,12 +2,14 @@
 
 python tests/benchmarks/gpu.py run RESULTS.json [--sizes 256x256 768x512] [--networks low high]
 python tests/benchmarks/gpu.py fit RESULTS.json [--sizes ...] [--networks ...] [--steps 400]
+python tests/benchmarks/gpu.py learning RESULTS.json
 python tests/benchmarks/gpu.py table RESULTS.json
 
 `run` times the bare loop of `turns.py` (noise, network, MSE, Adam) and the loop of published code
 (`published.py`), which fetches the output at each step: milliseconds per step, and the most memory
 that torch had allocated. `fit` times `restoration fit` with all callbacks at their defaults and
-counts where the host waited for the device, and how often. Results are added to the file.
+counts where the host waited for the device, and how often. `learning` times a step of the networks
+that learn on copies, on windows of 64 x 64 pixels. Results are added to the file.
 """
 
 import argparse
@@ -28,12 +30,16 @@ import torch
 from restoration.__main__ import main as restoration
 from restoration.data import SingleImage
 from restoration.errors import RestorationError
+from restoration.internal_learning import pace
+from restoration.internal_learning.pace import SIDE
 from restoration.networks import fast
 from restoration.support.files import write_atomically
 from restoration.task import DeepImagePrior
 
 sys.path.insert(0, str(Path(__file__).parent))
 from cost import clean_image
+from optimiser import TURNS as OPTIMISED
+from optimiser import network as optimised_network
 from published import plain_network, plain_stepper
 from turns import network, parsed_size
 
@@ -69,6 +75,8 @@ FIT = {
     "fit, no graph": ["--model.cuda_graph", "false"],
     "fit, bfloat16": ["--trainer.precision", "bf16-mixed"],
 }
+
+LEARNING = {"learning": True, "learning, no graph": False}
 
 
 def stepper(way: str, name: str, data: SingleImage):
@@ -170,6 +178,18 @@ def fitted(way: str, name: str, size: tuple[int, int], steps: int) -> dict:
     }
 
 
+def learned(way: str, name: str) -> dict:
+    """Time a step of a network that learns on copies, optimiser included, without Lightning."""
+    net, inputs = optimised_network(name)
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    plain = patch.object(pace, "recorded_if_possible", lambda net, *inputs: net.forward)
+    with nullcontext() if LEARNING[way] else plain, patch.object(pace, "TIMED", 50):
+        seconds = pace.seconds_of_step(net, tuple(x.cuda() for x in inputs), "cuda")
+    mib = torch.cuda.max_memory_allocated() / 2**20
+    return {"milliseconds": round(seconds * 1000, 3), "MiB": round(mib, 1)}
+
+
 def add(file: Path, row: dict) -> None:
     rows = json.loads(file.read_text()) if file.exists() else []
     row |= {"card": torch.cuda.get_device_name(), "torch": torch.__version__}
@@ -213,7 +233,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("what", choices=["run", "fit", "table"])
+    parser.add_argument("what", choices=["run", "fit", "learning", "table"])
     parser.add_argument("results", type=Path)
     parser.add_argument("--sizes", nargs="+", type=parsed_size, default=[(256, 256), (768, 512)])
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
@@ -222,20 +242,22 @@ def main() -> None:
     options = parser.parse_args()
     if options.what == "table":
         if not options.results.is_file():
-            parser.error(f"no results in {options.results}; make them by run or fit")
+            parser.error(f"no results in {options.results}; make them by run, fit or learning")
         table(options.results)
         return
-    ways = WAYS if options.what == "run" else FIT
+    ways = {"run": WAYS, "fit": FIT, "learning": LEARNING}[options.what]
     if unknown := set(options.ways or ()) - set(ways):
         parser.error(f"no way {', '.join(sorted(unknown))}; there are {'; '.join(ways)}")
     if not torch.cuda.is_available():
         parser.error("there is no GPU of NVIDIA's that torch can use")
+    chosen = options.ways or list(ways)
     if options.what == "run":
-        measure(options, options.ways or list(WAYS), timed)
+        measure(options, chosen, timed)
+    elif options.what == "fit":
+        measure(options, chosen, lambda *which: fitted(*which, steps=options.steps))
     else:
-        measure(
-            options, options.ways or list(FIT), lambda *which: fitted(*which, steps=options.steps)
-        )
+        options.sizes, options.networks = [(SIDE, SIDE)], list(OPTIMISED)
+        measure(options, chosen, lambda way, name, size: learned(way, name))
 
 
 if __name__ == "__main__":

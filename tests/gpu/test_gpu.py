@@ -13,10 +13,16 @@ from PIL import Image
 
 from restoration.__main__ import main
 from restoration.data import SingleImage
+from restoration.internal_learning import muon
+from restoration.internal_learning.learning import InternalLearning
 from restoration.internal_learning.library.applying import restored_by
+from restoration.internal_learning.library.module import LibraryLearning
+from restoration.internal_learning.library.windows import Windows
+from restoration.internal_learning.muon import Muon
 from restoration.jpeg import compress, to_tensor
 from restoration.metrics import psnr
 from restoration.networks import Hourglass, fast
+from restoration.networks.correction import CorrectionNetwork
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.pipeline import restore_jpeg
 from restoration.presets import PRESETS
@@ -152,6 +158,40 @@ def test_a_library_restores_as_on_the_cpu(photo):
     moved = nearness(cpu, to_tensor(jpeg.pixels))
     assert moved < 50
     assert nearness(gpu, cpu) > moved + 25  # bfloat16 there
+
+
+@pytest.mark.parametrize("kind", ["correcting", "restoring"])
+def test_steps_of_learning_are_those_of_the_plain_network(kind, monkeypatch):
+    """Recorded, and with all matrices orthogonalised at once."""
+    generator = torch.Generator().manual_seed(0)
+    batch = torch.rand(3, 8, 3, 64, 64, generator=generator)
+    if kind == "restoring":
+        batch = Windows(batch[0], torch.zeros(8, 2), batch[1])
+    torch.manual_seed(0)
+    net = CorrectionNetwork(3) if kind == "correcting" else DeblockingNetwork((16, 24), (1, 1), 2)
+    for parameter in net.parameters():  # some start at zero
+        torch.nn.init.normal_(parameter, std=0.05)
+    monkeypatch.setattr(muon, "precision", lambda device: "32-true")
+    ends = []
+    for device in ("cpu", "cuda"):
+        own = deepcopy(net)
+        task = LibraryLearning(own, steps=9) if kind == "restoring" else InternalLearning(own, 9)
+        task.to(device)
+        optimizer = Muon(own.parameters(), 0.01)
+        given = Windows(*(x.to(device) for x in batch)) if kind == "restoring" else batch.to(device)
+        losses = []
+        for _ in range(3):
+            loss = task.training_step(given, 0)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            losses.append(loss.item())
+        ends.append((losses, [p.detach().cpu() for p in own.parameters()]))
+        assert (task.launch == own.forward) == (device == "cpu")
+    (losses_cpu, weights_cpu), (losses_gpu, weights_gpu) = ends
+    assert losses_gpu == pytest.approx(losses_cpu, rel=1e-3)
+    for cpu, gpu, start in zip(weights_cpu, weights_gpu, net.parameters(), strict=True):
+        assert (gpu - cpu).norm() < 0.02 * (cpu - start).norm() + 1e-6
 
 
 def test_learning_gains_on_the_gpu(photo, tmp_path, capsys):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from restoration.internal_learning import muon
-from restoration.internal_learning.muon import NEWTON_SCHULZ, Muon, orthogonalised
+from restoration.internal_learning.muon import NEWTON_SCHULZ, Muon, at_once, orthogonalised
 
 SHAPES = [(5, 9), (9, 5), (6, 6), (5, 9), (1, 7)]
 
@@ -62,6 +62,14 @@ def test_steps_are_those_of_the_paper():
             weights[i] = weights[i] * (1 - rate * decay) - factor * by_decomposition(direction)
     for p, expected in zip(moved, weights, strict=True):
         torch.testing.assert_close(p.detach(), expected.float(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("in_float32")
+def test_matrices_of_all_shapes_at_once_are_those_one_by_one():
+    matrices = [p.detach() for p in parameters()]
+    expected = [orthogonalised(m[None])[0] for m in matrices]
+    for own, other in zip(at_once(matrices), expected, strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)
 
 
 def test_in_bfloat16_steps_are_those_of_torch(monkeypatch):

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
+from torch import Tensor, nn
 
 from restoration.internal_learning.library.windows import Windows
 from restoration.internal_learning.muon import Muon
 from restoration.networks.deblocking import DeblockingNetwork, unit
-
-Weights = tuple[Tensor, ...] | list[Tensor]
+from restoration.networks.fast.cuda_graph import recorded_if_possible
 
 RATE = 0.01  # highest learning rate
 RISE = 0.05  # share of the budget in which the rate rises
@@ -33,14 +33,12 @@ def rate_at(progress: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * min((progress - RISE) / (1 - RISE), 1))
 
 
-def take_in(averages: Weights, weights: Weights, number: Tensor | int) -> None:
-    """Move the averages of weights, of ``number`` steps, towards those of the next step.
+def decay_after(steps: int) -> float:
+    """Tell by how much the average of the weights of so many steps counts beside the next ones.
 
-    At first by much, since the first weights of all say nothing.
+    At first by little, since the first weights of all say nothing.
     """
-    steps = float(number)
-    decay = min(DECAY, (1 + steps) / (10 + steps))
-    torch._foreach_lerp_(averages, weights, 1 - decay)
+    return min(DECAY, (1 + steps) / (10 + steps)) if steps else 0.0
 
 
 class LibraryLearning(LightningModule):
@@ -65,8 +63,9 @@ class LibraryLearning(LightningModule):
     ) -> None:
         super().__init__()
         self.net = net
-        self.average = AveragedModel(net, multi_avg_fn=take_in)
-        self.average.requires_grad_(False)
+        # Its names are those of torch's AveragedModel, which would wait for a GPU at each step.
+        self.average = nn.ModuleDict({"module": deepcopy(net)}).requires_grad_(False)
+        self.launch: Callable[..., Tensor] | None = None  # the network, as its device likes it
         self.budget = budget
         self.steps = steps
         self.rate = rate
@@ -104,13 +103,21 @@ class LibraryLearning(LightningModule):
     def training_step(self, batch: Windows, batch_idx: int) -> Tensor:
         """Compare the restored windows with their originals."""
         jpeg, steps, original = batch
-        error = (self.net(jpeg, steps) - original) / unit(steps)
+        if self.launch is None:
+            self.launch = recorded_if_possible(self.net, jpeg, steps)
+        error = (self.launch(jpeg, steps) - original) / unit(steps)
         return error.square().mean()
 
     def optimizer_step(self, *arguments: Any) -> None:
         """Take the new weights into the average, before any callback saves both."""
         super().optimizer_step(*arguments)
-        self.average.update_parameters(self.net)
+        with torch.no_grad():
+            kept, new = (tuple(net.parameters()) for net in (self.average, self.net))
+            torch._foreach_lerp_(kept, new, 1 - decay_after(self.global_step))
+
+    def on_fit_end(self) -> None:
+        """Forget where the weights were."""
+        self.launch = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what was spent."""
@@ -120,3 +127,10 @@ class LibraryLearning(LightningModule):
         """Go on from what was spent."""
         self.spent += checkpoint["spent"]
         self.prepared += checkpoint.get("prepared", 0.0)  # no older library tells it
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Load weights, also those of earlier versions, which counted the steps among them."""
+        weights = {name: x for name, x in state_dict.items() if name != "average.n_averaged"}
+        return super().load_state_dict(weights, strict, assign)

@@ -10,20 +10,24 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Trainer
 from PIL import Image
+from torch.optim.swa_utils import AveragedModel
 
 from restoration.errors import Interrupted, RestorationError
 from restoration.internal_learning.library import module
 from restoration.internal_learning.library.applying import restored_by
 from restoration.internal_learning.library.checkpoint import Description, load_library, read_library
+from restoration.internal_learning.library.data import WindowData
 from restoration.internal_learning.library.learning import learn
-from restoration.internal_learning.library.module import LibraryLearning, rate_at, take_in
+from restoration.internal_learning.library.module import LibraryLearning, decay_after, rate_at
 from restoration.internal_learning.library.pictures import pictures_of
 from restoration.internal_learning.library.tuning import tuned
 from restoration.internal_learning.library.windows import Picture
 from restoration.jpeg import compress, to_tensor
 from restoration.jpeg.quality import libjpeg_tables
 from restoration.networks.deblocking import DeblockingNetwork
+from restoration.support.quiet import quiet
 
 SUBSAMPLED = ((2, 2), (1, 1), (1, 1))
 
@@ -190,10 +194,42 @@ def test_the_rate_rises_and_falls_once():
 
 
 def test_the_average_forgets_the_first_weights():
-    average, number = [torch.tensor(100.0)], torch.tensor(0)
-    for i in range(200):
-        take_in(average, [torch.tensor(1.0)], number + i + 1)
-    assert average[0].item() == pytest.approx(1, abs=0.01)
+    average = 100.0
+    for steps in range(200):
+        average = 1 + decay_after(steps) * (average - 1)
+    assert average == pytest.approx(1, abs=0.01)
+    assert decay_after(10**6) == 0.998
+
+
+def test_the_average_is_that_of_torch_and_its_libraries_are_read(photo):
+    """Earlier versions used ``AveragedModel``, whose number of steps their libraries hold."""
+    torch.manual_seed(0)
+    net = DeblockingNetwork((8,), (1,))
+
+    def take_in(averages, weights, number):
+        torch._foreach_lerp_(averages, weights, 1 - decay_after(int(number)))
+
+    class Watched(LibraryLearning):
+        def optimizer_step(self, *arguments):
+            super().optimizer_step(*arguments)
+            theirs.update_parameters(self.net)
+
+    learning = Watched(net, steps=12)
+    theirs = AveragedModel(net, multi_avg_fn=take_in)
+    data = WindowData([Picture(photo, libjpeg_tables(10), SUBSAMPLED)], number=2, side=32)
+    quietly = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+    )
+    with quiet():
+        Trainer(max_steps=12, max_epochs=-1, accelerator="cpu", **quietly).fit(learning, data)
+    expected = {f"average.{name}": value for name, value in theirs.state_dict().items()}
+    given = {n: v for n, v in learning.state_dict().items() if n.startswith("average")}
+    assert given.keys() | {"average.n_averaged"} == expected.keys()
+    for name, value in given.items():
+        torch.testing.assert_close(value, expected[name])
+    older = learning.state_dict() | expected
+    again = LibraryLearning(DeblockingNetwork((8,), (1,)))
+    again.load_state_dict(older)
 
 
 def test_tuning_learns_what_the_file_needs(photo):
