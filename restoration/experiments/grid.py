@@ -57,7 +57,7 @@ class Run:
 
     Attributes:
         labels: image, quality, network, skips, loss, weight, reading and seed, for tables, and a
-            digest of the settings that all runs of the grid share.
+            digest of the settings that all runs of the grid share, but for their steps.
         config: all that the run's YAML says.
         identity: hash of the configuration and of the image's content.
         folder: the run's own.
@@ -173,7 +173,7 @@ def runs_of(grid: Grid, root: Path, output: Path) -> list[Run]:
     base: Config = {}
     for path in grid.configs:
         base = merged(base, read_config(path))
-    settings = digest([base, grid.set])
+    settings = digest([base, merged(grid.set, {"trainer": {"max_steps": None}})])  # runs tell it
     networks = {n: read_config(f"configs/net/{n}.yaml") for n in grid.networks}
     losses = {n: read_config(f"configs/loss/{n}.yaml") for n in grid.losses}
     reading = read_config(f"configs/reading/{grid.reading}.yaml") if grid.reading else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,8 @@ class Record:
         image: Name of the image.
         seed: Seed of all randomness.
         configuration: What tables tell apart.
-        settings: Digest of all else, which the sweep lays under and over its runs; "" in old files.
+        settings: Digest of what else the sweep lays under and over its runs, but for their steps;
+            "" in old files.
         result: Content of ``result.json``.
         curves: Columns of ``curves.csv``; NaN where nothing was measured.
         folder: Folder of the run.
@@ -169,8 +170,24 @@ def read_records(folder: Path) -> tuple[list[Record], list[str]]:
 def one_experiment(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
     """Part the runs of those settings that most runs have from the others.
 
-    Runs of unequal steps or crops, say, must not meet in one cell of a table.
+    Runs of unequal crops, say, must not meet in a table, and those of unequal steps in none of its
+    cells, nor in a comparison: a network has one number of steps at a quality, and another with
+    SURE, which needs more. Of two as frequent the larger is taken.
     """
     settings, _ = Counter(r.settings for r in records).most_common(1)[0]
-    kept = [r for r in records if r.settings == settings]
-    return kept, [r for r in records if r.settings != settings]
+    steps: dict[tuple[int, str, bool], Counter[int]] = defaultdict(Counter)
+    for record in records:
+        if record.settings == settings:
+            steps[compared(record)][record.result["steps"]] += 1
+    usual = {group: max(n, key=lambda k: (n[k], k)) for group, n in steps.items()}
+
+    def same(r: Record) -> bool:
+        return r.settings == settings and r.result["steps"] == usual[compared(r)]
+
+    return [r for r in records if same(r)], [r for r in records if not same(r)]
+
+
+def compared(record: Record) -> tuple[int, str, bool]:
+    """Tell among which runs a run must have as many steps."""
+    c = record.configuration
+    return c.quality, c.network, "sure" in c.loss

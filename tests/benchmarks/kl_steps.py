@@ -15,12 +15,12 @@ STEPS = (400, 600, 800, 1000, 1200, 1600, 2400, 3600, 4800)
 
 
 def values(records: list[Record], quality: int, loss: str, step: int) -> dict:
-    """PSNR of the smoothed outputs at a step, by image and seed; with skip connections."""
+    """PSNR of the smoothed outputs at a step, by image and seed; low network with skips."""
     return {
         (r.image, r.seed): value_at(r, "psnr_smoothed", step)
         for r in records
         if (r.configuration.quality, r.configuration.loss) == (quality, loss)
-        and r.configuration.skips
+        and (r.configuration.network, r.configuration.skips) == ("low", True)
     }
 
 

@@ -144,6 +144,18 @@ def test_each_reading_has_claims_of_its_own(tmp_path):
     assert rows["a KL term beside MSE, reading literal, PSNR, dB"][2] == "-7.00"
 
 
+def test_networks_are_compared_by_equal_losses_and_images(tmp_path):
+    write_run(tmp_path, "a", 40, 27.0)
+    write_run(tmp_path, "b", 40, 28.0)
+    write_run(tmp_path, "b", 40, 28.4, network="high")
+    write_run(tmp_path, "b", 40, 29.0, "kl_q_mse", 10.0, network="high")  # nothing to pair
+    cells = cells_of(read_records(tmp_path)[0])
+    rows = {row[0]: row[1:] for row in claims(cells, better_weights(cells)).rows}
+    name = "the high network above the low one, quality 10, dB"
+    assert rows[name] == ["+0.37", "+0.40", "", "100%", "1", "1"]
+    assert not any("medium network" in row for row in rows)
+
+
 def test_runs_of_other_settings_are_left_out_and_told(runs, tmp_path, capsys):
     for image in "abc":
         write_run(tmp_path / "more", image, 40, 27.0, settings="long")
@@ -157,6 +169,33 @@ def test_runs_of_other_settings_are_left_out_and_told(runs, tmp_path, capsys):
     assert "1 runs are left out" in report
     assert "a-mse-None-True-short" in report
     assert rows_of(tmp_path / "out/tables1and2.csv")[0]["PSNR"] == "27.00"
+
+
+def test_runs_of_unequal_steps_meet_in_no_cell(tmp_path):
+    """Each network at each quality has the steps of most of its runs; SURE has its own."""
+
+    def write(image, steps, **more):
+        result = write_run(tmp_path, image, 40, 27.0, **more) / "result.json"
+        result.write_text(json.dumps(json.loads(result.read_text()) | {"steps": steps}))
+
+    write("a", 100)
+    write("b", 100)
+    write("c", 300)  # fewer
+    write("a", 100, loss="kl_q_mse", weight=10.0)
+    write("b", 300, loss="kl_q_mse", weight=10.0)
+    write("a", 300, loss="sure")
+    write("a", 300, network="high")
+    write("a", 100, quality=25)
+    write("b", 300, quality=25)  # as many: the longer ones
+    kept, others = one_experiment(read_records(tmp_path)[0])
+    left = {(r.image, r.configuration.loss, r.configuration.quality) for r in others}
+    assert left == {("c", "mse", 10), ("b", "kl_q_mse", 10), ("a", "mse", 25)}
+    assert len(kept) == 6
+    assert coverage(kept).count("100 or 300 steps each") == 1
+    assert main(["report", str(tmp_path), "-o", str(tmp_path / "out")]) == 0
+    rows = {r["cell"]: r for r in rows_of(tmp_path / "out/tables1and2.csv")}
+    assert [rows[f"{n} Q10 MSE"]["steps"] for n in ("low", "high")] == ["100", "300"]
+    assert rows["low Q10 MSE"]["still rising"] == "0%"
 
 
 def test_two_runs_of_equal_labels_are_refused(tmp_path):

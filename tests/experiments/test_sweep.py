@@ -58,6 +58,17 @@ def runs(output="runs", **changes):
     return runs_of(grid(**changes), Path(), Path(output))
 
 
+def test_runs_that_differ_in_their_steps_alone_may_meet_in_a_report():
+    shared = {
+        run.labels["settings"]
+        for steps in (None, 6, 7)
+        for run in runs(set={"trainer": {"max_steps": steps}} if steps else {})
+    }
+    assert len(shared) == 1
+    other = runs(set={"trainer": {"max_steps": 6}, "data": {"crop": 16}})
+    assert other[0].labels["settings"] not in shared
+
+
 def test_the_paper_has_4320_runs(tmp_path):
     for i in range(1, 25):
         Image.new("RGB", (16, 16), (i, i, i)).save(f"kodim{i:02}.png")

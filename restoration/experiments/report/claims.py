@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from restoration.experiments.protocol import (
     reported,
 )
 from restoration.experiments.report.document import Table
+from restoration.experiments.report.paper import TABLES
 from restoration.experiments.report.tables import Cells, mean, name_of, number
 
 
@@ -44,19 +46,44 @@ def claims(cells: Cells, best: Cells) -> Table:
     """The paper's claims, recomputed run by run: each difference pairs equal images and seeds."""
     rows = [
         difference_row("skip connections, dB", "+0.996", against(cells, skips=False), "+.3f"),
-        difference_row(
-            "smoothing, dB",
-            "+0.176",
-            [paired(cell.psnr, cell.unsmoothed) for c, cell in cells.items() if reported(c.loss)],
-            "+.3f",
-        ),
+        difference_row("smoothing, dB", "+0.176", smoothed(cells), "+.3f"),
     ]
+    networks = sorted({c.network for c in cells})
+    for network in networks if len(networks) > 1 else []:
+        own = {c: cell for c, cell in cells.items() if c.network == network}
+        rows.append(difference_row(f"smoothing, {network} network, dB", "", smoothed(own), "+.3f"))
     for reading in sorted({c.reading for c in best if "kl" in c.loss}, key=str) or [None]:
         rows += claims_of_kl(best, reading)
     sure = against(only(best, None, "mse", "sure"), loss="mse")
     rows.append(difference_row("SURE above MSE, dB", "below 0", sure))
+    rows += order_of_networks(cells)
     head = ["claim", "paper", "here", "95 % interval", "positive", "pairs", "images"]
     return Table("claims", head, rows)
+
+
+def smoothed(cells: Cells) -> list[Values]:
+    """What smoothing gains in each cell whose smoothed outputs are reported."""
+    return [paired(cell.psnr, cell.unsmoothed) for c, cell in cells.items() if reported(c.loss)]
+
+
+def order_of_networks(cells: Cells) -> list[list[str]]:
+    """What the larger networks gain over the low one at each quality, by equal losses."""
+    rows = []
+    for quality, network in itertools.product(
+        sorted({c.quality for c in cells}), ("medium", "high")
+    ):
+        some = {c: cell for c, cell in cells.items() if (c.quality, c.skips) == (quality, True)}
+        larger = [c for c in some if c.network == network and c._replace(network="low") in some]
+        if larger:
+            printed = [
+                TABLES[network, quality, loss][0] - TABLES["low", quality, loss][0]
+                for loss in {c.loss for c in larger}
+                if (network, quality, loss) in TABLES
+            ]
+            pairs = [paired(some[c].psnr, some[c._replace(network="low")].psnr) for c in larger]
+            claim = f"the {network} network above the low one, quality {quality}, dB"
+            rows.append(difference_row(claim, number(mean(printed), "+.2f"), pairs))
+    return rows
 
 
 def claims_of_kl(best: Cells, reading: str | None) -> list[list[str]]:

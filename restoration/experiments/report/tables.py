@@ -67,7 +67,10 @@ def table_3(records: Sequence[Record]) -> Table:
 
 
 def table_1(best: Cells, skips: bool, reading: str | None) -> Table:
-    """PSNR by the paper's protocol, beside the printed value and the difference."""
+    """PSNR by the paper's protocol, beside the printed value and the difference.
+
+    Still rising: the share of runs that ``is_rising`` tells of.
+    """
     rows = []
     for (network, quality, loss), (printed, printed_ms_ssim) in TABLES.items():
         plain = Configuration(quality, network, skips, loss, None, None)
@@ -76,6 +79,8 @@ def table_1(best: Cells, skips: bool, reading: str | None) -> Table:
             [
                 f"{network} Q{quality} {TITLES[loss]}",
                 "" if cell is None else str(len(cell.records)),
+                "" if cell is None else str(cell.records[0].result["steps"]),
+                "" if cell is None else f"{mean([is_rising(r) for r in cell.records]):.0%}",
                 "" if cell is None else number(cell.epoch, ".0f"),
                 "" if cell is None else number(cell.configuration.weight, "g"),
                 "" if cell is None else number(cell.mean_psnr),
@@ -85,7 +90,8 @@ def table_1(best: Cells, skips: bool, reading: str | None) -> Table:
                 number(printed_ms_ssim, ".3f"),
             ]
         )
-    head = ["cell", "runs", "average best epoch", "lambda", "PSNR", "paper", "difference"]
+    head = ["cell", "runs", "steps", "still rising", "average best epoch", "lambda", "PSNR"]
+    head += ["paper", "difference"]
     shown = [row for row in rows if row[1]] or rows
     name = "tables1and2" + ("" if skips else "_no_skips") + (f"_{reading}" if reading else "")
     return Table(name, [*head, "MS-SSIM", "paper"], shown)
@@ -182,7 +188,7 @@ def coverage(records: Sequence[Record]) -> str:
     text = (
         f"{counted(len(records), 'run')} on {counted(len(images), 'image')} ({', '.join(images)}) "
         f"of {', '.join(sizes)} pixels, {counted(len(seeds), 'seed')}, "
-        f"{', '.join(map(str, steps))} steps each. {rising:.0%} of "
+        f"{' or '.join(map(str, steps))} steps each. {rising:.0%} of "
         "the runs were best in the last twentieth of their steps: those had not been optimised for "
         "longer than needed, as the protocol asks."
     )
