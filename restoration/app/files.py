@@ -47,8 +47,9 @@ class Visits:
         self,
         page: str,
         sources: Sequence[str],
-        recipe: tuple[str, str],
+        recipe: tuple[str, ...],
         truth: str | None = None,
+        budget: str | None = None,
     ) -> Work:
         """Ask for pictures to be restored; what the page had before is given up.
 
@@ -57,17 +58,18 @@ class Visits:
             sources: the pictures.
             recipe: see ``Task``.
             truth: the original of a single picture.
+            budget: the time for each picture, where there is one.
 
         Raises:
             RestorationError: the time is none.
         """
-        option, value = recipe
-        budget = seconds_of(value) if option == "--budget" else None
+        seconds = None if budget is None else seconds_of(budget)
+        recipe = recipe if budget is None else (*recipe, "--budget", budget)
         self.give_up(page)
         self.arrived(page, [*sources, *filter(None, [truth])])
         folder = Path(tempfile.mkdtemp(dir=self.root))
         pictures = pictures_in(folder, sources, recipe, truth)
-        work = self.works[page] = Work(folder, pictures, budget)
+        work = self.works[page] = Work(folder, pictures, seconds)
         self.desk.add(work)
         return work
 
@@ -90,7 +92,7 @@ class Visits:
 
 
 def pictures_in(
-    folder: Path, sources: Sequence[str], recipe: tuple[str, str], truth: str | None
+    folder: Path, sources: Sequence[str], recipe: tuple[str, ...], truth: str | None
 ) -> list[Picture]:
     """Bring files into a folder and plan what is made of them there, named as the command does."""
     inputs, results, views = (folder / name for name in ("inputs", "results", "views"))

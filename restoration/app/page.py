@@ -65,6 +65,9 @@ class Page:
             visible=False,
             elem_id="budget",
         )
+        self.strength = gr.Slider(
+            0.1, 1, 1, step=0.05, label="Strength: less gives back grain", elem_id="strength"
+        )
         with gr.Accordion("I have the original, to measure the result", open=False):
             self.truth = gr.File(
                 label="Original (PNG, or whatever has lost nothing)", height=150, elem_id="truth"
@@ -106,7 +109,7 @@ class Page:
             *(self.start, self.stop, self.progress, self.table, self.results, self.zip),
             *(self.choice, self.size, *views),
         ]
-        asked = [self.files, self.preset, self.budget, self.truth]
+        asked = [self.files, self.preset, self.budget, self.strength, self.truth]
         chosen = [self.choice, self.size, self.original]
         self.start.click(self.restore, asked, outputs, **quiet)
         self.stop.click(self.cancel, None, None, queue=False, **quiet)
@@ -125,6 +128,7 @@ class Page:
         sources: list[str] | None,
         preset: str,
         budget: str,
+        strength: float,
         truth: str | None,
         request: gr.Request,
     ) -> Iterator[dict]:
@@ -133,9 +137,12 @@ class Page:
             raise gr.Error("Drop a picture first.", print_exception=False)
         if truth is not None and len(sources) > 1:
             raise gr.Error(ONE, print_exception=False)
-        recipe = ("--budget", budget) if preset == OWN else ("--preset", preset)
+        own = preset == OWN
+        recipe = ("--strength", f"{strength:g}", *(() if own else ("--preset", preset)))
         try:
-            work = self.visits.begin(page_of(request), sources, recipe, truth)
+            work = self.visits.begin(
+                page_of(request), sources, recipe, truth, budget if own else None
+            )
         except (OSError, RestorationError) as error:  # OSError: the disk is full
             raise gr.Error(str(error), print_exception=False) from error
         yield {

@@ -24,7 +24,7 @@ class Task:
         folder: where the inputs lie.
         source: name of the picture.
         truth: name of the original, for measuring only, or None.
-        recipe: an option of ``restoration restore`` that tells how, and its value.
+        recipe: options of ``restoration restore`` that tell how, and their values.
         target: the PNG to write.
         before: a PNG of the picture as it was, upright, to write.
         original: a PNG of the original, upright, to write where there is one.
@@ -33,7 +33,7 @@ class Task:
     folder: Path
     source: str
     truth: str | None
-    recipe: tuple[str, str]
+    recipe: tuple[str, ...]
     target: Path
     before: Path
     original: Path

@@ -5,6 +5,7 @@ import textwrap
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -134,20 +135,52 @@ def test_subsampling_of_rows_alone_of_more_and_of_grey():
     assert subsampling(((1, 1),)) == "grey"
 
 
-def test_results_are_those_of_the_command(tmp_path, monkeypatch, photo, capsys):
+@pytest.mark.parametrize(
+    ("preset", "asked"),
+    [
+        ("fast", (("--strength", "0.35", "--preset", "fast"), "clean.png", None)),
+        ("own", (("--strength", "0.35"), "clean.png", "5m")),
+    ],
+)
+def test_what_is_chosen_on_the_page_is_asked_for(preset, asked):
+    pytest.importorskip("gradio")
+    from restoration.app.page import Page
+
+    class AskedError(Exception):
+        pass
+
+    def begin(page, sources, *recipe):
+        raise AskedError(page, sources, *recipe)
+
+    page = SimpleNamespace(visits=SimpleNamespace(begin=begin))
+    request = SimpleNamespace(session_hash="page")
+    with pytest.raises(AskedError) as told:
+        next(Page.restore(page, ["a.jpg"], preset, "5m", 0.35, "clean.png", request))
+    assert told.value.args == ("page", ["a.jpg"], *asked)
+
+
+def test_a_time_is_told_to_the_command(visits):
+    work = visits.begin("page", ["a.jpg"], ("--strength", "1"), None, "2m")
+    assert work.budget == 120
+    assert work.over.wait(20)
+    assert work.pictures[0].report == {"recipe": ("--strength", "1", "--budget", "2m")}
+
+
+@pytest.mark.parametrize("strength", ["1", "0.4"])
+def test_results_are_those_of_the_command(strength, tmp_path, monkeypatch, photo, capsys):
     monkeypatch.chdir(tmp_path)
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "maker"
     clean = Image.fromarray(photo[:64, :96])
     clean.save("-photo.jpg", quality=10, exif=exif, icc_profile=b"profile")
     clean.transpose(Image.Transpose.ROTATE_270).save("clean.png")
-    command = ["restore", "--preset", "fast", "--truth", "clean.png", "--json", "--", "-photo.jpg"]
-    assert main(command) == 0
+    recipe = ("--strength", strength, *FAST)
+    assert main(["restore", *recipe, "--truth", "clean.png", "--json", "--", "-photo.jpg"]) == 0
     (expected,) = json.loads(capsys.readouterr().out)
     (tmp_path / "root").mkdir()
     with Desk() as desk:
         visits = Visits(desk, tmp_path / "root")
-        work = visits.begin("page", ["-photo.jpg"], FAST, "clean.png")
+        work = visits.begin("page", ["-photo.jpg"], recipe, "clean.png")
         assert work.over.wait(60)
     (done,) = work.finished
     assert done.task.target.read_bytes() == Path("-photo.restored.png").read_bytes()
