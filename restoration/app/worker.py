@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,33 @@ from restoration.commands.restore_file import restore_file, settings_of
 from restoration.errors import RestorationError
 from restoration.formats.writing import PNG_8
 from restoration.jpeg import CompressedImage, Picture, Separations, read_picture, read_truth
-from restoration.restoring import shared_by
+from restoration.presets import PRESETS
+from restoration.restoring import Shared, shared_by
+from restoration.settings import Settings, recipe_of
 from restoration.support.cpu_settings import keep_freed_memory
 from restoration.support.processes import serve
 
 Tell = Callable[[tuple[int, int]], None]
 
 
-def restore(task: Task, tell: Tell) -> dict[str, Any] | RestorationError:
+class Kept:
+    """The processes in which networks learn, kept for the next picture: they import for seconds."""
+
+    def __init__(self) -> None:
+        self.networks = 0
+        self.shared: Shared | None = None
+
+    def shared_by(self, settings: Settings) -> Shared:
+        """Return what a picture shares with those before; other processes end those there are."""
+        networks = PRESETS[recipe_of(settings)].networks
+        if self.shared is None or networks != self.networks:
+            if self.shared is not None:
+                self.shared.pool.stop()
+            self.networks, self.shared = networks, shared_by(settings)
+        return self.shared
+
+
+def restore(kept: Kept, task: Task, tell: Tell) -> dict[str, Any] | RestorationError:
     """Do what ``restoration restore`` does, and write what the page compares it with.
 
     Returns:
@@ -40,10 +60,10 @@ def restore(task: Task, tell: Tell) -> dict[str, Any] | RestorationError:
         save(picture.upright(picture.pixels), task.before)
         if truth is not None:
             save(picture.upright(read_truth(truth, picture)), task.original)
-        with shared_by(settings_of(options)) as shared:
-            report = restore_file(
-                source, task.target, options, PNG_8, lambda done, total: tell((done, total)), shared
-            )
+        shared = kept.shared_by(settings_of(options))
+        report = restore_file(
+            source, task.target, options, PNG_8, lambda done, total: tell((done, total)), shared
+        )
     except RestorationError as error:
         return RestorationError(str(error).replace(f"{task.folder}{os.sep}", ""))
     except OSError as error:  # the disk is full
@@ -81,7 +101,7 @@ def subsampling(sampling: tuple[tuple[int, int], ...]) -> str:
 def main() -> None:
     """Restore the pictures that arrive."""
     keep_freed_memory(KEPT)
-    serve(restore)
+    serve(partial(restore, Kept()))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,11 @@ from PIL import Image
 from restoration.__main__ import main
 from restoration.app.files import Visits, unique, zipped
 from restoration.app.work import Desk
-from restoration.app.worker import stored, subsampling
+from restoration.app.worker import Kept, stored, subsampling
+from restoration.commands.restore import parser
+from restoration.commands.restore_file import settings_of
 from restoration.jpeg import read_jpeg, read_picture
+from restoration.support.processes import cores
 
 FAST = ("--preset", "fast")
 SLOW = """
@@ -164,6 +167,18 @@ def test_a_time_is_told_to_the_command(visits):
     assert work.budget == 120
     assert work.over.wait(20)
     assert work.pictures[0].report == {"recipe": ("--strength", "1", "--budget", "2m")}
+
+
+def test_processes_are_kept_for_pictures_that_need_as_many():
+    kept = Kept()
+    shared, again, more = (
+        kept.shared_by(settings_of(parser().parse_args([*recipe, "a.jpg"])))
+        for recipe in (["--preset", "balanced"], ["--budget", "1m"], ["--preset", "best"])
+    )
+    assert again is shared
+    assert len(more.pool.environments) == min(2, cores())
+    assert shared.pool.stopped
+    assert not more.pool.stopped
 
 
 @pytest.mark.parametrize("strength", ["1", "0.4"])
