@@ -128,7 +128,7 @@ class Page:
         sources: list[str] | None,
         preset: str,
         budget: str,
-        strength: float,
+        strength: float | None,
         truth: str | None,
         request: gr.Request,
     ) -> Iterator[dict]:
@@ -138,6 +138,7 @@ class Page:
         if truth is not None and len(sources) > 1:
             raise gr.Error(ONE, print_exception=False)
         own = preset == OWN
+        strength = 1 if strength is None else strength  # its field is empty
         recipe = ("--strength", f"{strength:g}", *(() if own else ("--preset", preset)))
         try:
             work = self.visits.begin(

@@ -56,8 +56,8 @@ class Run:
     """One run of a grid.
 
     Attributes:
-        labels: image, quality, network, skips, loss, weight, reading and seed, for tables, and a
-            digest of the settings that all runs of the grid share, but for their steps.
+        labels: image, quality, network, skips, loss, weight, reading, seed and steps, for tables,
+            and a digest of the settings that all runs of the grid share, but for their steps.
         config: all that the run's YAML says.
         identity: hash of the configuration and of the image's content.
         folder: the run's own.
@@ -173,7 +173,7 @@ def runs_of(grid: Grid, root: Path, output: Path) -> list[Run]:
     base: Config = {}
     for path in grid.configs:
         base = merged(base, read_config(path))
-    settings = digest([base, merged(grid.set, {"trainer": {"max_steps": None}})])  # runs tell it
+    settings = digest([base, merged(grid.set, {"trainer": {"max_steps": None}})])  # labels tell it
     networks = {n: read_config(f"configs/net/{n}.yaml") for n in grid.networks}
     losses = {n: read_config(f"configs/loss/{n}.yaml") for n in grid.losses}
     reading = read_config(f"configs/reading/{grid.reading}.yaml") if grid.reading else {}
@@ -207,6 +207,7 @@ def runs_of(grid: Grid, root: Path, output: Path) -> list[Run]:
                 if weight is not None:
                     own["model"] = {"loss": {"init_args": {"weight": float(weight)}}}
                 whole = merged(merged(config, own), grid.set)
+                labels["steps"] = whole.get("trainer", {}).get("max_steps")
                 runs.append(run_of(labels, whole, image, content, output))
     return runs
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +107,16 @@ def cells_of(records: Iterable[Record]) -> dict[Configuration, Cell]:
     for record in records:
         groups[record.configuration].append(record)
     return {c: cell_of(c, some) for c, some in groups.items()}
+
+
+def shortened(cell: Cell, steps: float) -> Cell:
+    """Evaluate a cell as if its runs had ended after so many steps."""
+    records = []
+    for record in cell.records:
+        there = record.curves["step"] <= steps
+        curves = {name: values[there] for name, values in record.curves.items()}
+        records.append(replace(record, curves=curves))
+    return cell_of(cell.configuration, records)
 
 
 def better_weights(cells: dict[Configuration, Cell]) -> dict[Configuration, Cell]:

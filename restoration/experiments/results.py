@@ -55,6 +55,8 @@ class Record:
         configuration: What tables tell apart.
         settings: Digest of what else the sweep lays under and over its runs, but for their steps;
             "" in old files.
+        planned: Steps that the run was to take, which a rule may have ended before; None in old
+            files, whose settings tell it.
         result: Content of ``result.json``.
         curves: Columns of ``curves.csv``; NaN where nothing was measured.
         folder: Folder of the run.
@@ -64,6 +66,7 @@ class Record:
     seed: int
     configuration: Configuration
     settings: str
+    planned: int | None
     result: dict[str, Any]
     curves: Columns
     folder: Path
@@ -110,13 +113,13 @@ def read_record(folder: Path) -> Record | None:
     try:
         labels = dict(json.loads((folder / LABELS).read_bytes())["labels"])
         image, seed = str(labels.pop("image")), int(labels.pop("seed"))
-        settings = str(labels.pop("settings", ""))
+        settings, planned = str(labels.pop("settings", "")), labels.pop("steps", None)
         curves = read_curves(folder / CURVES)
         configuration = CONFIGURATION.instantiate(CONFIGURATION.parse_object(labels))
         if not measured(result, curves):
             return None
         known = Configuration(**configuration)
-        return Record(image, seed, known, settings, result, curves, folder)
+        return Record(image, seed, known, settings, planned, result, curves, folder)
     except (OSError, ValueError, KeyError, TypeError, ArgumentError, csv.Error) as error:
         line = " ".join(str(error).split())
         raise RestorationError(
@@ -170,19 +173,19 @@ def read_records(folder: Path) -> tuple[list[Record], list[str]]:
 def one_experiment(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
     """Part the runs of those settings that most runs have from the others.
 
-    Runs of unequal crops, say, must not meet in a table, and those of unequal steps in none of its
-    cells, nor in a comparison: a network has one number of steps at a quality, and another with
-    SURE, which needs more. Of two as frequent the larger is taken.
+    Runs of unequal crops, say, must not meet in a table, and those that were to take unequal steps
+    in none of its cells: a network has one number at a quality, and another with SURE, which needs
+    more. Of two as frequent the larger is taken.
     """
     settings, _ = Counter(r.settings for r in records).most_common(1)[0]
-    steps: dict[tuple[int, str, bool], Counter[int]] = defaultdict(Counter)
+    planned: dict[tuple[int, str, bool], Counter[int]] = defaultdict(Counter)
     for record in records:
         if record.settings == settings:
-            steps[compared(record)][record.result["steps"]] += 1
-    usual = {group: max(n, key=lambda k: (n[k], k)) for group, n in steps.items()}
+            planned[compared(record)][record.planned or 0] += 1
+    usual = {group: max(n, key=lambda k: (n[k], k)) for group, n in planned.items()}
 
     def same(r: Record) -> bool:
-        return r.settings == settings and r.result["steps"] == usual[compared(r)]
+        return r.settings == settings and (r.planned or 0) == usual[compared(r)]
 
     return [r for r in records if same(r)], [r for r in records if not same(r)]
 

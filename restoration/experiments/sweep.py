@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from restoration.experiments.engines.running import Outcome
+from restoration.errors import RestorationError
+from restoration.experiments.engines.running import Outcome, write_labels
 from restoration.experiments.grid import Run
 from restoration.run_folder import FAILED
 from restoration.support.files import write_atomically
@@ -90,6 +91,10 @@ def sweep(runs: Sequence[Run], engine: Engine, retries: int) -> int:
     """
     by_identity = {run.identity: run for run in runs}
     todo = [run for run in by_identity.values() if not run.finished]
+    for run in by_identity.values():
+        if run.finished:  # maybe by an earlier version, which said less
+            with suppress(OSError, RestorationError):  # a folder to read alone
+                write_labels(run)
     if len(todo) < len(by_identity):
         print(f"{len(by_identity) - len(todo)} runs are finished already", file=sys.stderr)
     attempts: Counter[str] = Counter()

@@ -150,6 +150,7 @@ def optimise(
             if output is None:
                 raise RestorationError("a process that optimised a network failed or was killed")
             if isinstance(output, RestorationError):
+                pool.stop()  # what failed may fail again in the same process: a GPU that is lost
                 raise output
             outputs[index] = output
     return [outputs[i] for i in range(len(networks))]

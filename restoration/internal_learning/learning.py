@@ -14,7 +14,7 @@ from torch.utils.data import IterableDataset
 from restoration.internal_learning.muon import Muon
 from restoration.internal_learning.ways import WAYS, turned, turned_back
 from restoration.networks.correction import CorrectionNetwork
-from restoration.networks.fast.cuda_graph import recorded_if_possible
+from restoration.networks.fast.cuda_graph import forget_graphs, recorded_if_possible
 from restoration.networks.places import PERIOD, padded
 from restoration.support.tiles import tiles_of
 
@@ -96,6 +96,8 @@ class InternalLearning(LightningModule):
     def on_fit_end(self) -> None:
         """Forget where the weights were."""
         self.launch = None
+        if self.device.type == "cuda":
+            forget_graphs()
 
 
 @torch.inference_mode()

@@ -39,8 +39,15 @@ class Pool(AbstractContextManager["Pool"]):
     def begin(self) -> None:
         """Start the processes that there are not; they import while this one goes on."""
         for number in range(len(self.environments)):
-            if number not in self.peers:
+            if not self.lives(number):
                 self.start(number)
+
+    def lives(self, number: int) -> bool:
+        """Tell whether there is a process; one that died with nothing to do is forgotten."""
+        peer = self.peers.get(number)
+        if peer is not None and peer.process.poll() is not None:
+            self.peers.pop(number).close()
+        return number in self.peers
 
     def start(self, number: int) -> None:
         """Start one process."""
@@ -114,7 +121,7 @@ class Pool(AbstractContextManager["Pool"]):
             except queue.Empty:
                 return
             try:
-                if number not in self.peers:
+                if not self.lives(number):
                     self.start(number)
                 if self.stopped:  # meanwhile: nobody would end what begins now
                     return

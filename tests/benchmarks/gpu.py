@@ -181,6 +181,7 @@ def fitted(way: str, name: str, size: tuple[int, int], steps: int) -> dict:
 def learned(way: str, name: str) -> dict:
     """Time a step of a network that learns on copies, optimiser included, without Lightning."""
     net, inputs = optimised_network(name)
+    gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     plain = patch.object(pace, "recorded_if_possible", lambda net, *inputs: net.forward)

@@ -39,9 +39,8 @@ SETTINGS["trainer"] = TRAINER | {"max_steps": 9}
 
 def record(values, image="a"):
     curves = {"step": np.arange(10.0, 10 * len(values) + 1, 10), "psnr": np.array(values)}
-    return Record(
-        image, 0, Configuration(10, "low", True, "mse", None, None), "", {}, curves, Path()
-    )
+    cell = Configuration(10, "low", True, "mse", None, None)
+    return Record(image, 0, cell, "", None, {}, curves, Path())
 
 
 @pytest.mark.parametrize(

@@ -217,9 +217,13 @@ def test_a_sweep_is_what_fit_does_and_is_done_once(capsys):
     assert (folders[0] / "restored.png").read_bytes() == Path("fit/restored.png").read_bytes()
     labels = json.loads((folders[1] / "run.json").read_text())["labels"]
     assert labels["loss"] == "sure"
+    assert labels["steps"] == 6
+    older = {"identity": folders[1].name, "labels": {"settings": "of another version"}}
+    (folders[1] / "run.json").write_text(json.dumps(older))
     times = [(f / "result.json").stat().st_mtime_ns for f in folders]
     capsys.readouterr()
     assert main(command) == 0
+    assert json.loads((folders[1] / "run.json").read_text())["labels"] == labels
     assert "2 runs are finished already" in capsys.readouterr().err
     assert times == [(f / "result.json").stat().st_mtime_ns for f in folders]
 

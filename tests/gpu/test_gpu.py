@@ -194,6 +194,26 @@ def test_steps_of_learning_are_those_of_the_plain_network(kind, monkeypatch):
         assert (gpu - cpu).norm() < 0.02 * (cpu - start).norm() + 1e-6
 
 
+@pytest.mark.parametrize("size", [(8, 8), (16, 24)])
+def test_a_network_is_recorded_in_bfloat16(size):
+    """And goes with its weights: none that autocast has cast is kept."""
+    torch.manual_seed(0)
+    net = DeblockingNetwork(size, (1, 1), 2).cuda()
+    for parameter in net.parameters():  # some start at zero
+        torch.nn.init.normal_(parameter, std=0.05)
+    jpeg, steps = torch.rand(2, 3, 64, 64, device="cuda"), torch.zeros(2, 2, device="cuda")
+    with torch.autocast("cuda", torch.bfloat16):
+        launch = fast.cuda_graph.recorded(net, jpeg, steps)
+    for _ in range(2):
+        with torch.autocast("cuda", torch.bfloat16):
+            expected = net(jpeg, steps)
+        with torch.autocast("cuda", torch.bfloat16):  # another cache of cast weights
+            torch.testing.assert_close(launch(jpeg, steps), expected, rtol=0.02, atol=0.005)
+        with torch.no_grad():
+            for parameter in net.parameters():
+                parameter.mul_(1.5)
+
+
 def test_learning_gains_on_the_gpu(photo, tmp_path, capsys):
     for i in range(3):
         Image.fromarray(photo[:, i * 16 :]).save(tmp_path / f"{i}.jpg", quality=10)

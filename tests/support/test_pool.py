@@ -68,6 +68,18 @@ def test_a_process_that_dies_fails_its_task_alone_and_is_replaced():
         assert list(processes.run(tasks)) == [(0, (9, "0")), (1, None), (2, (16, "0"))]
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_process_that_died_with_nothing_to_do_is_replaced(begun):
+    with pool(1) as processes:
+        processes.begin()
+        (died,) = processes.peers.values()
+        died.process.kill()
+        died.process.wait()
+        if begun:
+            processes.begin()
+        assert list(processes.run([("square", 3)])) == [(0, (9, "0"))]
+
+
 def test_without_grace_tasks_are_killed():
     began = time.monotonic()
     with pool(2) as processes:

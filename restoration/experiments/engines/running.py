@@ -60,6 +60,14 @@ def attempt(run: Run) -> Outcome:
     return Outcome(run.identity, error, time.monotonic() - began, details)
 
 
+def write_labels(run: Run) -> None:
+    """Say in its folder what a run is, where that is not said yet."""
+    path = run.folder / LABELS
+    head = json.dumps({"identity": run.identity, "labels": run.labels}, indent=2).encode()
+    if not path.exists() or path.read_bytes() != head:
+        write_atomically(path, head)
+
+
 def attempt_alone(run: Run) -> tuple[str | None, str]:
     """Run a run whose lock is held; return its error and what is known of it beyond a line."""
     from restoration.cli import fit  # imports torch and lightning: seconds
@@ -68,8 +76,7 @@ def attempt_alone(run: Run) -> tuple[str | None, str]:
     try:
         for left_by_a_kill in run.folder.glob(".*.tmp"):
             left_by_a_kill.unlink()
-        head = {"identity": run.identity, "labels": run.labels}
-        write_atomically(run.folder / LABELS, json.dumps(head, indent=2).encode())
+        write_labels(run)
         write_atomically(run.folder / GIVEN, yaml.safe_dump(run.config).encode())
         arguments = ["--config", str(run.folder / GIVEN), "--folder", str(run.folder)]
         arguments += ["--trainer.enable_progress_bar", "false"]

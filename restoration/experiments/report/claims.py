@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from restoration.experiments.protocol import (
+    Cell,
     Sums,
     Values,
     mean_difference,
@@ -17,6 +18,7 @@ from restoration.experiments.protocol import (
     paired,
     pooled,
     reported,
+    shortened,
 )
 from restoration.experiments.report.document import Table
 from restoration.experiments.report.paper import TABLES
@@ -67,7 +69,10 @@ def smoothed(cells: Cells) -> list[Values]:
 
 
 def order_of_networks(cells: Cells) -> list[list[str]]:
-    """What the larger networks gain over the low one at each quality, by equal losses."""
+    """What the larger networks gain over the low one at each quality, by equal losses and steps.
+
+    The runs of those that took more are looked at as if they had ended with the others.
+    """
     rows = []
     for quality, network in itertools.product(
         sorted({c.quality for c in cells}), ("medium", "high")
@@ -80,10 +85,16 @@ def order_of_networks(cells: Cells) -> list[list[str]]:
                 for loss in {c.loss for c in larger}
                 if (network, quality, loss) in TABLES
             ]
-            pairs = [paired(some[c].psnr, some[c._replace(network="low")].psnr) for c in larger]
+            pairs = [at_equal_steps(some[c], some[c._replace(network="low")]) for c in larger]
             claim = f"the {network} network above the low one, quality {quality}, dB"
             rows.append(difference_row(claim, number(mean(printed), "+.2f"), pairs))
     return rows
+
+
+def at_equal_steps(one: Cell, other: Cell) -> Values:
+    """Differences of two cells, over no more steps than all their runs have."""
+    steps = min(float(r.curves["step"][-1]) for cell in (one, other) for r in cell.records)
+    return paired(shortened(one, steps).psnr, shortened(other, steps).psnr)
 
 
 def claims_of_kl(best: Cells, reading: str | None) -> list[list[str]]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from restoration.internal_learning.library.windows import Windows
 from restoration.internal_learning.muon import Muon
 from restoration.networks.deblocking import DeblockingNetwork, unit
-from restoration.networks.fast.cuda_graph import recorded_if_possible
+from restoration.networks.fast.cuda_graph import forget_graphs, recorded_if_possible
 
 RATE = 0.01  # highest learning rate
 RISE = 0.05  # share of the budget in which the rate rises
@@ -118,6 +118,8 @@ class LibraryLearning(LightningModule):
     def on_fit_end(self) -> None:
         """Forget where the weights were."""
         self.launch = None
+        if self.device.type == "cuda":
+            forget_graphs()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what was spent."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 from collections.abc import Callable
 
 import torch
@@ -39,6 +40,11 @@ def recorded(net: nn.Module, *inputs: Tensor) -> Callable[..., Tensor]:
         )
     assert isinstance(graphed, nn.Module)
     return graphed.forward
+
+
+def forget_graphs() -> None:
+    """Give back the memory of graphs that nobody holds any more: each is held by itself."""
+    gc.collect()
 
 
 def recorded_if_possible(net: nn.Module, *inputs: Tensor) -> Callable[..., Tensor]:
