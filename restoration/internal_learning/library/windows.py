@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from restoration.jpeg import to_8bit
+from restoration.jpeg.colour import rgb_to_ycbcr
 from restoration.jpeg.operator import JPEGOperator, block_dct, block_idct
 from restoration.jpeg.quality import libjpeg_tables
 from restoration.jpeg.recompression import block_grids
@@ -27,6 +28,7 @@ OWN_TABLES = 0.5  # of a library: the other windows show it all qualities
 
 EXCHANGED = 0.5  # share of the windows whose colours are exchanged
 FLATTEST = 0.5  # contrast of the flattest windows
+SATURATION = (0.7, 2.8)  # of the palest and the most colourful windows, times their own
 
 Sampling = tuple[tuple[int, int], ...]
 
@@ -129,9 +131,11 @@ def random_quality(generator: np.random.Generator) -> int:
 
 
 def recoloured(original: Tensor, generator: np.random.Generator) -> Tensor:
-    """Exchange the colours of windows at random, and make each flatter by a random amount.
+    """Exchange the colours of windows at random, and make each stronger and all of it flatter.
 
-    A library of few pictures has few colours; a network would learn them by heart.
+    A library of few pictures has few colours; a network would learn them by heart. Those of smaller
+    copies of estimates are also paler than a photograph's, and most of their coefficients zero.
+    Luma stays under the change of saturation: x <- Y + s (x - Y), log s uniform.
 
     Args:
         original: (N, 3, S, S) in [0, 1].
@@ -140,8 +144,13 @@ def recoloured(original: Tensor, generator: np.random.Generator) -> Tensor:
     result = []
     for image in original:
         order = generator.permutation(3) if generator.random() < EXCHANGED else np.arange(3)
+        low, high = SATURATION
+        saturation = low * (high / low) ** generator.random()
         contrast = 1 - (1 - FLATTEST) * generator.random() ** 2
-        result.append(image[order] * contrast + (1 - contrast) * generator.random())
+        image = image[order]
+        luma = rgb_to_ycbcr(image[None])[0, :1]
+        image = luma.lerp(image, saturation).clamp(0, 1)
+        result.append(image * contrast + (1 - contrast) * generator.random())
     return to_8bit(torch.stack(result))
 
 

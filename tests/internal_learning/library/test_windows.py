@@ -13,6 +13,7 @@ from restoration.internal_learning.library.windows import (
     Picture,
     compressed,
     random_quality,
+    recoloured,
     window,
     windows,
 )
@@ -91,6 +92,26 @@ def test_own_tables_are_told_to_the_network(photo, tmp_path):
     own = coarseness(libjpeg_tables(7))
     share = (batch.steps == own).all(1).float().mean()
     assert share == pytest.approx(0.5, abs=4 * 0.5 / 64**0.5)
+
+
+def test_windows_become_flatter_and_their_colours_paler_or_stronger():
+    generator = np.random.default_rng(0)
+    ramp = torch.linspace(0.4, 0.6, 4).view(1, 1, 2, 2).expand(400, 3, -1, -1)
+    result = recoloured(ramp, generator)
+    assert (result.std(1) == 0).all()  # of grey no colour comes
+    contrast = result[:, 0].flatten(1).std(1) / ramp[0, 0].std()
+    assert contrast.min() == pytest.approx(0.5, abs=0.04)
+    assert contrast.max() == pytest.approx(1, abs=0.04)
+    colour = torch.tensor([0.6, 0.5, 0.4]).view(1, 3, 1, 1).expand(400, -1, 16, 16)
+    images = recoloured(colour, generator)[:, :, 0, 0]
+    spread = (images.amax(1) - images.amin(1)) / 0.2
+    assert 0.35 < spread.min() < 0.75
+    assert 2.3 < spread.max() < 2.9
+    flatter = np.log(1 - 0.5 * np.linspace(0, 1, 1000) ** 2).mean()
+    expected = np.log(0.7 * 2.8) / 2 + flatter  # the saturation's logarithm is uniform
+    assert spread.log().mean() == pytest.approx(expected, abs=4 * 0.42 / 400**0.5)
+    orders = images.argsort(1).unique(dim=0)
+    assert len(orders) == 6
 
 
 def test_libjpeg_tables_are_those_of_a_file(photo):
