@@ -28,7 +28,8 @@ OWN_TABLES = 0.5  # of a library: the other windows show it all qualities
 
 EXCHANGED = 0.5  # share of the windows whose colours are exchanged
 FLATTEST = 0.5  # contrast of the flattest windows
-SATURATION = (0.7, 2.8)  # of the palest and the most colourful windows, times their own
+SATURATED = 0.5  # share of the windows whose colours are made stronger
+STRONGEST = 2.0  # factor of the strongest
 
 Sampling = tuple[tuple[int, int], ...]
 
@@ -131,11 +132,10 @@ def random_quality(generator: np.random.Generator) -> int:
 
 
 def recoloured(original: Tensor, generator: np.random.Generator) -> Tensor:
-    """Exchange the colours of windows at random, and make each stronger and all of it flatter.
+    """Exchange the colours of windows at random, make some stronger, and all windows flatter.
 
-    A library of few pictures has few colours; a network would learn them by heart. Those of smaller
-    copies of estimates are also paler than a photograph's, and most of their coefficients zero.
-    Luma stays under the change of saturation: x <- Y + s (x - Y), log s uniform.
+    A library of few pictures has few colours; a network would learn them by heart. Luma stays where
+    colours become stronger: x <- Y + s (x - Y), log s uniform.
 
     Args:
         original: (N, 3, S, S) in [0, 1].
@@ -144,8 +144,7 @@ def recoloured(original: Tensor, generator: np.random.Generator) -> Tensor:
     result = []
     for image in original:
         order = generator.permutation(3) if generator.random() < EXCHANGED else np.arange(3)
-        low, high = SATURATION
-        saturation = low * (high / low) ** generator.random()
+        saturation = STRONGEST ** generator.random() if generator.random() < SATURATED else 1.0
         contrast = 1 - (1 - FLATTEST) * generator.random() ** 2
         image = image[order]
         luma = rgb_to_ycbcr(image[None])[0, :1]
