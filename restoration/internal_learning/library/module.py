@@ -38,7 +38,7 @@ def decay_after(steps: int) -> float:
 
     At first by little, since the first weights of all say nothing.
     """
-    return min(DECAY, (1 + steps) / (10 + steps)) if steps else 0.0
+    return min(DECAY, (1 + steps) / (10 + steps))
 
 
 class LibraryLearning(LightningModule):
