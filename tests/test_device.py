@@ -15,7 +15,7 @@ from restoration import callbacks, losses
 from restoration.__main__ import main
 from restoration.data import SingleImage
 from restoration.estimate import passes
-from restoration.internal_learning.copies import training_copies
+from restoration.internal_learning import copies
 from restoration.jpeg.projection import project
 from restoration.networks import Hourglass, fast
 from restoration.task import DeepImagePrior
@@ -95,10 +95,12 @@ def test_an_estimate_its_copies_and_its_projection_stay_on_the_device(data, monk
     file = data.jpeg.quantised
     errors = [e.to(META) for e in passes.error_variances(file)]  # once a file, by double precision
     monkeypatch.setattr(passes, "error_variances", lambda file: errors)
+    monkeypatch.setattr(copies, "NUMBER", 2)
     there = file.to(META)
     estimate = passes.first_estimate(there)
-    copies = training_copies(there, estimate, passes.first_estimate)
-    for image in (estimate, project(estimate, there), *copies):
+    examples = copies.training_copies(there, estimate, passes.first_estimate)
+    assert len(examples) == 2
+    for image in (estimate, project(estimate, there), *examples):
         assert image.device == META
     assert estimate.shape == file.decode().shape
 
