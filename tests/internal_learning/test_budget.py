@@ -164,4 +164,5 @@ def test_more_time_is_more_quality(photo):
         assert time.monotonic() - began < 1.5 * seconds + 5
         values.append(psnr(image, truth))
     assert all(later > before - 0.02 for before, later in pairwise(values))
-    assert values[-1] > values[-2] + 0.1 > values[0] + 0.2
+    # what fits into those between depends on the machine
+    assert values[-1] > values[0] + 0.5
