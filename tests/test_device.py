@@ -15,9 +15,15 @@ from restoration import callbacks, losses
 from restoration.__main__ import main
 from restoration.data import SingleImage
 from restoration.estimate import passes
-from restoration.internal_learning import copies
+from restoration.internal_learning import copies, learning
+from restoration.internal_learning.library import module as library_module
+from restoration.internal_learning.library.module import LibraryLearning
+from restoration.internal_learning.library.windows import Windows
+from restoration.internal_learning.muon import Muon
 from restoration.jpeg.projection import project
 from restoration.networks import Hourglass, fast
+from restoration.networks.correction import CorrectionNetwork
+from restoration.networks.deblocking import DeblockingNetwork
 from restoration.task import DeepImagePrior
 
 META = torch.device("meta")
@@ -109,9 +115,9 @@ class Replayed(torch.autograd.Function):
     """A network as a CUDA graph: its input and output lie in the same memory at each call."""
 
     @staticmethod
-    def forward(ctx, net, memory, parameters, z, *_):
+    def forward(ctx, net, memory, parameters, inputs, *_):
         with torch.enable_grad():
-            ctx.output = net(z)
+            ctx.output = net(*inputs)
         ctx.parameters = parameters
         return memory.copy_(ctx.output.detach()).view_as(memory)
 
@@ -120,10 +126,10 @@ class Replayed(torch.autograd.Function):
         return None, None, None, None, *torch.autograd.grad(ctx.output, ctx.parameters, gradient)
 
 
-def recorded_on_cpu(net, z):
+def recorded_on_cpu(net, *inputs):
     """Do on the CPU what ``cuda_graph.recorded`` does on a GPU."""
-    memory, parameters = net(z).detach(), list(net.parameters())
-    return lambda z: Replayed.apply(net, memory, parameters, z, *parameters)
+    memory, parameters = net(*inputs).detach(), list(net.parameters())
+    return lambda *inputs: Replayed.apply(net, memory, parameters, inputs, *parameters)
 
 
 def fit(folder, image, *more):
@@ -196,6 +202,33 @@ def test_a_network_is_recorded_where_that_is_known_to_work(records, changed, mon
     )
     monkeypatch.setattr(DeepImagePrior, "device", torch.device(device))
     assert task.records == records
+
+
+@pytest.mark.parametrize("kind", ["correcting", "restoring"])
+def test_networks_that_learn_on_copies_learn_the_same_when_recorded(kind, monkeypatch):
+    given = torch.rand(3, 2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    net, module, batch = CorrectionNetwork(3, 4, 4, 1), learning, given
+    if kind == "restoring":
+        net, module = DeblockingNetwork((4, 4), (1, 1), 2), library_module
+        batch = Windows(given[0], torch.zeros(2, 2), given[1])
+    ends = []
+    for replayed in (False, True):
+        if replayed:
+            monkeypatch.setattr(module, "recorded_if_possible", recorded_on_cpu)
+        own = deepcopy(net)
+        make = LibraryLearning if kind == "restoring" else learning.InternalLearning
+        task = make(own, steps=4)
+        optimizer, told = Muon(own.parameters(), 0.01), []
+        for _ in range(4):
+            loss = task.training_step(batch, 0)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            told.append(loss.detach())
+        assert replayed == (task.launch != own.forward)
+        ends.append([*told, *own.parameters()])
+    assert ends[0][3] < ends[0][0]
+    torch.testing.assert_close(ends[1], ends[0], rtol=0, atol=0)
 
 
 class Flips(losses.Loss):

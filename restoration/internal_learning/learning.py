@@ -96,8 +96,7 @@ class InternalLearning(LightningModule):
     def on_fit_end(self) -> None:
         """Forget where the weights were."""
         self.launch = None
-        if self.device.type == "cuda":
-            forget_graphs()
+        forget_graphs()
 
 
 @torch.inference_mode()

@@ -118,8 +118,7 @@ class LibraryLearning(LightningModule):
     def on_fit_end(self) -> None:
         """Forget where the weights were."""
         self.launch = None
-        if self.device.type == "cuda":
-            forget_graphs()
+        forget_graphs()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what was spent."""

@@ -16,8 +16,8 @@ sizes, ``forced(False)`` none; tests/networks/fast compares both in value and gr
 ``cuda_graph``     all kernels of a network launched at once by a GPU
 =================  ================================================================================
 
-To do without, delete this folder and its tests, those lines with the returns below them, and the
-task's option ``cuda_graph``.
+To do without, delete this folder and its tests, those lines with the returns below them, the
+task's option ``cuda_graph``, and what calls a network by ``launch`` in ``internal_learning``.
 """
 
 from restoration.networks.fast import (

@@ -44,7 +44,8 @@ def recorded(net: nn.Module, *inputs: Tensor) -> Callable[..., Tensor]:
 
 def forget_graphs() -> None:
     """Give back the memory of graphs that nobody holds any more: each is held by itself."""
-    gc.collect()
+    if torch.cuda.is_initialized():
+        gc.collect()
 
 
 def recorded_if_possible(net: nn.Module, *inputs: Tensor) -> Callable[..., Tensor]:
