@@ -26,7 +26,7 @@ def printed(monkeypatch, capsys):
         return [cells_of(line) for line in capsys.readouterr().out.splitlines()[2:]]
 
     yield run
-    for name in ("presets", "library", "scaling", "kl_steps", "run_and_table"):
+    for name in ("presets", "library", "scaling", "kl_steps", "colours", "run_and_table"):
         sys.modules.pop(name, None)
 
 
@@ -86,6 +86,13 @@ def test_what_libraries_gain(printed):
             values = [] if psnr == "-" else [float(psnr), float(gain)]
             here = [float(value) for value in re.findall(r"[\d.]+", cell)]
             assert here == pytest.approx(values, abs=0.0051), (file, quality)
+
+
+def test_what_colours_give_libraries(printed):
+    shown, told = rows_of(BENCHMARKS), printed("colours", "table", RESULTS / "library_colours.json")
+    assert len(told) == 5
+    for colours, *cells in told:
+        assert shown[colours] == cells
 
 
 def test_what_the_kl_term_changes_at_each_step(printed):
