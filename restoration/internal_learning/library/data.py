@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 
 import numpy as np
@@ -74,5 +75,11 @@ class WindowData(LightningDataModule):
             batch_size=None,
             sampler=range(first, MOST_STEPS),
             num_workers=self.workers,
+            worker_init_fn=keep_what_was_forked,
             persistent_workers=False,
         )
+
+
+def keep_what_was_forked(worker: int) -> None:
+    """Keep a forked process from freeing what its parent has on a GPU: CUDA would end it."""
+    gc.freeze()

@@ -1,6 +1,8 @@
 """Windows: they are smaller copies, compressed as libjpeg does, and told by their number."""
 
+import gc
 import io
+import os
 import tracemalloc
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from restoration.internal_learning.library import data
 from restoration.internal_learning.library.data import Batches, WindowData
 from restoration.internal_learning.library.windows import (
     Picture,
@@ -153,6 +156,36 @@ def test_other_processes_make_the_same_batches(photo, tmp_path):
 
     for ours, theirs in zip(first(0), first(1), strict=True):
         assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+class Remains:
+    """Stand for a CUDA graph that nothing but itself refers to."""
+
+    def __init__(self, tells):
+        self.itself, self.tells = self, tells
+
+    def __del__(self):
+        self.tells.write_text(f"freed in {os.getpid()}")
+
+
+def test_other_processes_free_nothing_of_this_one(photo, tmp_path, monkeypatch):
+    """What lies on a GPU is not theirs, and CUDA ends a process that was forked and frees it."""
+
+    def collecting(*given):
+        gc.collect()
+        return windows(*given)
+
+    monkeypatch.setattr(data, "windows", collecting)
+    gc.disable()
+    try:
+        Remains(tmp_path / "told")
+        loader = WindowData([picture(photo, tmp_path)], 0, 2, 32, workers=1).train_dataloader()
+        next(iter(loader))
+        assert not (tmp_path / "told").exists()
+    finally:
+        gc.enable()
+    gc.collect()
+    assert (tmp_path / "told").read_text() == f"freed in {os.getpid()}"
 
 
 def test_of_a_large_picture_only_what_the_windows_show_is_read(tmp_path):
