@@ -35,9 +35,9 @@ class DeepImagePrior(LightningModule):
             afresh at each step; 0 switches it off. (The paper speaks of a constant input; the
             reference code of the deep image prior adds this noise.)
         cuda_graph: launch the network's kernels, forward and backward, as one CUDA graph each; for
-            losses without ``calls_net``, and precision 32-true. By default this is done with an
-            ``Hourglass`` on a GPU of NVIDIA's wherever it can be. A loss that evaluates the network
-            itself gets the plain one.
+            losses that say how often they evaluate the network (``calls_net``), each time by graphs
+            of its own, and precision 32-true. By default this is done with an ``Hourglass`` on a
+            GPU of NVIDIA's and losses that do not evaluate it.
 
     Attributes:
         net: the network, from ``configure_model`` on; ``load_from_checkpoint`` builds it too.
@@ -61,7 +61,8 @@ class DeepImagePrior(LightningModule):
         self.optimizer = optimizer
         self.perturbation = perturbation
         self.cuda_graph = cuda_graph
-        self.replay: Callable[[Tensor], Tensor] | None = None  # the network as a CUDA graph
+        # the network as CUDA graphs, one for each time that a step evaluates it
+        self.replays: list[Callable[[Tensor], Tensor]] = []
         self.generator: torch.Generator | None = None
         self.generator_state: Tensor | None = None
         self.global_state: Tensor | None = None
@@ -99,7 +100,8 @@ class DeepImagePrior(LightningModule):
             torch.backends.cudnn.allow_tf32 = False
         if self.records:
             z = image_of(self.trainer).batch.z.to(self.device)
-            self.replay = fast.cuda_graph.recorded(self.net, z)
+            evaluations = 1 + (self.loss.calls_net or 0)
+            self.replays = [fast.cuda_graph.recorded(self.net, z) for _ in range(evaluations)]
 
     @property
     def records(self) -> bool:
@@ -109,23 +111,27 @@ class DeepImagePrior(LightningModule):
             RestorationError: that is asked for, and cannot be.
         """
         possible = (
-            not self.loss.calls_net
+            self.loss.calls_net is not None
             and self.trainer.precision == "32-true"
             and self.trainer.accumulate_grad_batches == 1  # gradients lie in the same memory, too
         )
         if self.cuda_graph is None:
-            known = type(self.net) is Hourglass and self.trainer.world_size == 1
+            known = (
+                type(self.net) is Hourglass
+                and not self.loss.calls_net  # several graphs of one network: by the CPU alone
+                and self.trainer.world_size == 1
+            )
             return possible and known and self.device.type == "cuda" and not torch.version.hip
         if self.cuda_graph and not possible:
             raise RestorationError(
-                "a CUDA graph is for losses that evaluate the network once, for precision 32-true "
-                "and steps with a gradient each; leave --model.cuda_graph out"
+                "a CUDA graph is for losses that say how often they evaluate the network, for "
+                "precision 32-true and steps with a gradient each; leave --model.cuda_graph out"
             )
         return self.cuda_graph
 
     def on_fit_end(self) -> None:
-        """Leave the process as it was, and forget the graph: the weights move."""
-        self.replay = None
+        """Leave the process as it was, and forget the graphs: the weights move."""
+        self.replays = []
         torch.backends.cudnn.allow_tf32 = self.allow_tf32
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -199,10 +205,13 @@ class DeepImagePrior(LightningModule):
         # Under a mixed-precision trainer the network alone runs in reduced precision, if it may.
         device = batch.z.device.type
         reduced = torch.is_autocast_enabled(device) and not self.loss.full_precision
+        replays = iter(self.replays)
         with torch.autocast(device, enabled=reduced):
-            output = (self.replay or self.net)(batch.z).float()
+            output = next(replays, self.net)(batch.z).float()
         image = output.detach()
-        if self.replay:  # the next step writes over it
+        if self.replays:  # the next step writes over it
             image = image.clone()
         with torch.autocast(device, enabled=False):
-            return {**self.loss(output, batch, self.net), "image": image}
+            again = (lambda z: next(replays, self.net)(z)) if self.loss.calls_net else self.net
+            values = self.loss(output, batch, again)
+        return {**values, "image": image}

@@ -132,19 +132,18 @@ def recorded_on_cpu(net, *inputs):
     return lambda *inputs: Replayed.apply(net, memory, parameters, inputs, *parameters)
 
 
-def fit(folder, image, *more):
+def fit(folder, image, loss, *more):
     arguments = ["--data.image", str(image), "--data.quality", "10", "--data.crop", "64"]
-    for name in ("base", "net/low", "rules"):
+    for name in ("base", "net/low", "rules", f"loss/{loss}"):
         arguments += ["--config", f"configs/{name}.yaml"]
     arguments += ["--trainer.max_steps", "110", "--result.keep", "nearest_estimate"]
     return main(["fit", *arguments, *more, "--folder", str(folder)])
 
 
 def test_a_network_whose_outputs_share_their_memory_gives_the_same_run(data, tmp_path, monkeypatch):
-    assert fit(tmp_path / "plain", data.image, "--config", "configs/loss/mse.yaml") == 0
+    assert fit(tmp_path / "plain", data.image, "mse") == 0
     monkeypatch.setattr(fast.cuda_graph, "recorded", recorded_on_cpu)
-    graph = ("--model.cuda_graph", "true")
-    assert fit(tmp_path / "graph", data.image, "--config", "configs/loss/mse.yaml", *graph) == 0
+    assert fit(tmp_path / "graph", data.image, "mse", "--model.cuda_graph", "true") == 0
     for name in ("curves.csv", "restored.png", "nearest_estimate.png", "best.png"):
         plain, graph = ((tmp_path / f / name) for f in ("plain", "graph"))
         assert plain.exists() == graph.exists(), name
@@ -155,13 +154,13 @@ def test_a_network_whose_outputs_share_their_memory_gives_the_same_run(data, tmp
     ("loss", "more", "message"),
     [
         ("mse", [], "needs a GPU of NVIDIA's, not the cpu"),
-        ("sure", [], "evaluate the network once"),
+        ("sure", ["--model.loss.forward_mode", "true"], "how often they evaluate the network"),
         ("mse", ["--trainer.precision", "bf16-mixed"], "precision 32-true"),
     ],
 )
 def test_a_graph_that_cannot_be_is_refused_in_a_line(loss, more, message, data, tmp_path, capsys):
-    more = ["--config", f"configs/loss/{loss}.yaml", "--model.cuda_graph", "true", *more]
-    assert fit(tmp_path / "run", data.image, *more) == 1
+    more = ["--model.cuda_graph", "true", *more]
+    assert fit(tmp_path / "run", data.image, loss, *more) == 1
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
@@ -179,6 +178,9 @@ class Own(Hourglass):
         (False, {"net": torch.nn.Conv2d(3, 3, 1)}),  # one's own: who knows
         (False, {"net": Own(3, 3, (4,), (0,))}),
         (False, {"loss": losses.SURE}),
+        (True, {"loss": losses.SURE, "wanted": True}),
+        (False, {"loss": lambda: losses.SURE(forward_mode=True)}),
+        (False, {"loss": lambda: losses.WeightedSum(losses.MSE(), losses.SURE(forward_mode=True))}),
         (False, {"precision": "bf16-mixed"}),
         (False, {"devices": 2}),
         (False, {"steps": 2}),
@@ -234,6 +236,10 @@ def test_networks_that_learn_on_copies_learn_the_same_when_recorded(kind, monkey
 class Flips(losses.Loss):
     """Somebody's own, which evaluates the network again."""
 
+    def __init__(self, calls_net):
+        super().__init__()
+        self.calls_net = calls_net
+
     def forward(self, output, batch, net):
         flipped = net(batch.z.flip(3)).flip(3)
         return {
@@ -241,15 +247,16 @@ class Flips(losses.Loss):
         }
 
 
-def test_a_recorded_network_is_one_for_all_but_the_step(data):
-    """A loss may evaluate it once more, a callback may keep what a step returns."""
+@pytest.mark.parametrize("told", [0, 1])
+def test_a_recorded_network_is_one_for_all_but_the_step(told, data):
+    """A loss may evaluate it once more, told or not; a callback may keep what a step returns."""
     torch.manual_seed(0)
     net, kept, ends = Hourglass(3, 3, (4, 4), (0, 2)), [], []
     for replayed in (False, True):
-        task = DeepImagePrior(Hourglass, Flips(), perturbation=0)
+        task = DeepImagePrior(Hourglass, Flips(told), perturbation=0)
         task.net = deepcopy(net)
         if replayed:
-            task.replay = recorded_on_cpu(task.net, data.batch.z)
+            task.replays = [recorded_on_cpu(task.net, data.batch.z) for _ in range(1 + told)]
         outputs = task.training_step(data.batch, 0)
         outputs["loss"].backward()
         ends.append((outputs["loss"], *(p.grad for p in task.net.parameters())))
@@ -257,3 +264,31 @@ def test_a_recorded_network_is_one_for_all_but_the_step(data):
     task.training_step(replace(data.batch, z=data.batch.z.flip(2)), 0)
     torch.testing.assert_close(ends[1], ends[0])
     torch.testing.assert_close(kept[1], kept[0])
+
+
+@pytest.mark.parametrize("probes", [1, 2])
+def test_sure_has_a_recorded_network_for_each_evaluation(probes, data, monkeypatch):
+    """In double precision: it divides the difference of two outputs by a small number."""
+    monkeypatch.setattr(fast.cuda_graph, "recorded", recorded_on_cpu)
+    torch.manual_seed(0)
+    net, ends = Hourglass(3, 3, (4, 4), (0, 2)).double(), []
+    target = data.batch.target.double()
+    batch = replace(data.batch, z=target, target=target)
+    for wanted in (False, True):
+        loss = losses.WeightedSum(losses.KLDivergence("Q"), losses.SURE(probes=probes))
+        loss.d.generator = torch.Generator().manual_seed(0)
+        task = DeepImagePrior(Hourglass, loss, perturbation=0, cuda_graph=wanted)
+        task.net = deepcopy(net)
+        task._trainer = SimpleNamespace(
+            precision="32-true",
+            accumulate_grad_batches=1,
+            world_size=1,
+            datamodule=SimpleNamespace(batch=batch),
+        )
+        task.on_fit_start()
+        assert len(task.replays) == (1 + probes if wanted else 0)
+        outputs = task.training_step(batch, 0)
+        outputs["loss"].backward()
+        ends.append((outputs["loss"], *(p.grad for p in task.net.parameters())))
+        task.on_fit_end()
+    torch.testing.assert_close(ends[1], ends[0])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
 from restoration.batch import Batch
+
+Network = Callable[[Tensor], Tensor]
 
 
 class Loss(nn.Module, ABC):
@@ -15,20 +18,22 @@ class Loss(nn.Module, ABC):
     Attributes:
         full_precision: True for a loss that needs float32 proper in the network too, whatever the
             trainer's precision: the task then switches autocast and TF32 off.
-        calls_net: True for a loss that evaluates the network again.
+        calls_net: how often ``forward`` evaluates the network again, on inputs of z's shape; None
+            where it does so in a way that cannot be recorded as a CUDA graph.
     """
 
     full_precision = False
-    calls_net = False
+    calls_net: int | None = 0
 
     @abstractmethod
-    def forward(self, output: Tensor, batch: Batch, net: nn.Module) -> dict[str, Tensor]:
+    def forward(self, output: Tensor, batch: Batch, net: Network) -> dict[str, Tensor]:
         """Score one output of the network.
 
         Args:
             output: the network's output for ``batch.z``, (N, C, H, W) in [0, 1], with gradient.
             batch: what is known of the image.
-            net: the network, for losses that evaluate it again (SURE).
+            net: the network, for losses that evaluate it again (SURE); with a ``calls_net``, a
+                function of its input alone.
 
         Returns:
             Named scalars; ``"loss"`` is minimised, all are logged.

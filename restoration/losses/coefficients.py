@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from restoration.batch import Batch
 from restoration.errors import RestorationError
-from restoration.losses.base import Loss
+from restoration.losses.base import Loss, Network
 
 
 def offsets(output: Tensor, batch: Batch) -> tuple[Tensor, ...]:
@@ -57,7 +57,7 @@ class QuantisationError(Loss):
     L = mean_k u_k^2, u_k = ((A x)_k / t_k - q_k) / w_k.
     """
 
-    def forward(self, output: Tensor, batch: Batch, net: nn.Module) -> dict[str, Tensor]:
+    def forward(self, output: Tensor, batch: Batch, net: Network) -> dict[str, Tensor]:
         """Return {"loss", "quantisation_error"}; see ``Loss.forward``."""
         loss = mean_over_all(tuple(u.square() for u in offsets(output, batch)))
         return {"loss": loss, "quantisation_error": loss}
@@ -82,7 +82,7 @@ class QuantisationHinge(Loss):
         """Return the settings, for the result file."""
         return f"shrink={self.shrink}"
 
-    def forward(self, output: Tensor, batch: Batch, net: nn.Module) -> dict[str, Tensor]:
+    def forward(self, output: Tensor, batch: Batch, net: Network) -> dict[str, Tensor]:
         """Return {"loss", "hinge"}; see ``Loss.forward``."""
         beyond = (u.abs().sub(self.shrink / 2).relu() for u in offsets(output, batch))
         loss = mean_over_all(tuple(b.square() for b in beyond))
@@ -111,7 +111,7 @@ class IntervalLikelihood(Loss):
         """Return the settings, for the result file."""
         return f"scale={self.scale}, learned={self.log_scale.requires_grad}"
 
-    def forward(self, output: Tensor, batch: Batch, net: nn.Module) -> dict[str, Tensor]:
+    def forward(self, output: Tensor, batch: Batch, net: Network) -> dict[str, Tensor]:
         """Return {"loss", "nll"}; see ``Loss.forward``."""
         scales = self.log_scale.exp()
         terms = (

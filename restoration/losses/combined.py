@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from restoration.batch import Batch
-from restoration.losses.base import Loss
+from restoration.losses.base import Loss, Network
 
 
 class WeightedSum(Loss):
@@ -31,14 +31,15 @@ class WeightedSum(Loss):
         self.weight = weight
         self.data_range = data_range
         self.full_precision = kl.full_precision or d.full_precision
-        self.calls_net = kl.calls_net or d.calls_net
+        calls = kl.calls_net, d.calls_net
+        self.calls_net = None if None in calls else sum(n or 0 for n in calls)
 
     def extra_repr(self) -> str:
         """Return the settings of the sum and of its terms, for the result file."""
         terms = [f"{type(term).__name__}({term.extra_repr()})" for term in (self.kl, self.d)]
         return f"{terms[0]} + {self.weight} * {terms[1]}, data_range={self.data_range}"
 
-    def forward(self, output: Tensor, batch: Batch, net: nn.Module) -> dict[str, Tensor]:
+    def forward(self, output: Tensor, batch: Batch, net: Network) -> dict[str, Tensor]:
         """Return {"loss"} and the terms of both, by their own names; see ``Loss.forward``."""
         kl, d = self.kl(output, batch, net), self.d(output, batch, net)
         loss = kl["loss"] + self.weight * self.data_range**2 * d["loss"]

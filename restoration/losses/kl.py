@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from restoration.batch import Batch
 from restoration.errors import RestorationError
 from restoration.jpeg.colour import rgb_to_ycbcr
-from restoration.losses.base import Loss
+from restoration.losses.base import Loss, Network
 from restoration.losses.histogram import hard_histogram, soft_histogram
 from restoration.losses.source import Gaussian, SourceModel
 
@@ -81,7 +81,7 @@ class KLDivergence(Loss):
             f"weights={weights}, regions={self.regions}"
         )
 
-    def forward(self, output: Tensor, batch: Batch, net: nn.Module) -> dict[str, Tensor]:
+    def forward(self, output: Tensor, batch: Batch, net: Network) -> dict[str, Tensor]:
         """Return {"loss", "kl_p" or "kl_q"}; see ``Loss.forward``."""
         p = self.distributions(
             output, soft_histogram if self.histogram == "soft" else hard_histogram

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from restoration.batch import Batch
-from restoration.losses.base import Loss
+from restoration.losses.base import Loss, Network
 
 
 class MSE(Loss):
@@ -15,7 +15,7 @@ class MSE(Loss):
     L = 1/n sum_i (x_i - x0_i)^2, both in [0, 1], n = C H W.
     """
 
-    def forward(self, output: Tensor, batch: Batch, net: nn.Module) -> dict[str, Tensor]:
+    def forward(self, output: Tensor, batch: Batch, net: Network) -> dict[str, Tensor]:
         """Return {"loss", "mse"}; see ``Loss.forward``."""
         loss = F.mse_loss(output, batch.target)
         return {"loss": loss, "mse": loss}

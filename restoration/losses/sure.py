@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd import forward_ad
 
 from restoration.batch import Batch
 from restoration.errors import RestorationError
 from restoration.jpeg.noise import noise_sigma
-from restoration.losses.base import Loss
+from restoration.losses.base import Loss, Network
 from restoration.support.generators import own_generator
 
 
@@ -74,7 +74,6 @@ class SURE(Loss):
     """
 
     full_precision = True  # the difference of two outputs is divided by epsilon
-    calls_net = True
 
     def __init__(
         self,
@@ -91,6 +90,7 @@ class SURE(Loss):
         self.epsilon = epsilon
         self.probes = probes
         self.forward_mode = forward_mode
+        self.calls_net = None if forward_mode else probes
         self.divergence_weight = divergence_weight
         self.estimated: tuple[Tensor, float] | None = None  # the JPEG and its variance
         self.generator: torch.Generator | None = None
@@ -103,7 +103,7 @@ class SURE(Loss):
             f"forward_mode={self.forward_mode}, divergence_weight={self.divergence_weight}"
         )
 
-    def forward(self, output: Tensor, batch: Batch, net: nn.Module) -> dict[str, Tensor]:
+    def forward(self, output: Tensor, batch: Batch, net: Network) -> dict[str, Tensor]:
         """Return {"loss", "sure", "sure_data", "divergence"}; see ``Loss.forward``."""
         if batch.z is not batch.target:
             raise RestorationError(
@@ -122,7 +122,7 @@ class SURE(Loss):
             "divergence": divergence.detach(),
         }
 
-    def divergence(self, fx: Tensor, x: Tensor, net: nn.Module) -> Tensor:
+    def divergence(self, fx: Tensor, x: Tensor, net: Network) -> Tensor:
         """Mean over the probes."""
         total = fx.new_zeros(())
         for _ in range(self.probes):

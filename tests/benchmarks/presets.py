@@ -15,11 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from restoration.estimate.rejpeg import shifted_jpeg
+from restoration.internal_learning.ensemble import network_pool
 from restoration.jpeg import compress, read_lossless, to_tensor
 from restoration.metrics import scores
 from restoration.pipeline import restore_jpeg
 from restoration.presets import PRESETS
+from restoration.support.devices import device_named
 from restoration.support.files import write_atomically
+from restoration.support.pool import Pool
 from restoration.support.usage import DEVICES
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -29,6 +32,13 @@ QUALITIES = (10, 15, 25)
 
 
 def run(options: argparse.Namespace) -> None:
+    networks = max((PRESETS[name].networks for name in options.presets), default=1)
+    # as `restoration restore FILES...`: the processes of the networks start once
+    with network_pool(networks, device_named(options.device)) as pool:
+        run_with(options, pool)
+
+
+def run_with(options: argparse.Namespace, pool: Pool) -> None:
     file = options.results
     rows = json.loads(file.read_text()) if file.exists() else []
     done = {(r["image"], r["quality"], r["method"]) for r in rows}
@@ -45,7 +55,8 @@ def run(options: argparse.Namespace) -> None:
                 elif method == "re-JPEG":
                     image = shifted_jpeg(jpeg)
                 else:
-                    image = restore_jpeg(jpeg, PRESETS[method], device=options.device)
+                    preset = PRESETS[method]
+                    image = restore_jpeg(jpeg, preset, device=options.device, pool=pool)
                 seconds = round(time.monotonic() - began, 2)
                 row = {"image": path.stem, "quality": quality, "method": method, "seconds": seconds}
                 rows.append(row | scores(image, truth))

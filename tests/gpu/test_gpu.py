@@ -4,6 +4,7 @@ import csv
 import json
 import warnings
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from restoration.internal_learning.library.module import LibraryLearning
 from restoration.internal_learning.library.windows import Windows
 from restoration.internal_learning.muon import Muon
 from restoration.jpeg import compress, to_tensor
+from restoration.losses import SURE
 from restoration.metrics import psnr
 from restoration.networks import Hourglass, fast
 from restoration.networks.correction import CorrectionNetwork
@@ -123,6 +125,32 @@ def test_a_step_of_fit_does_not_wait_for_the_gpu(picture, tmp_path, monkeypatch)
     assert places <= {"curves.py", "progress.py", "storage.py", "ssim.py"}  # storage: checkpoints
     result = json.loads((tmp_path / "run/result.json").read_text())
     assert result["device"] == torch.cuda.get_device_name()
+
+
+def test_sure_is_the_same_with_recorded_networks(picture):
+    """A graph for each evaluation; double precision, as it divides a difference by little."""
+    data = SingleImage(str(picture), quality=10, crop=96)
+    data.setup("fit")
+    batch = data.batch.to(torch.device("cuda"))
+    target = batch.target.double()
+    batch = replace(batch, z=target, target=target)
+    torch.manual_seed(0)
+    net = Hourglass(3, 3, (4, 4, 4), (0, 2, 2)).double().cuda()
+    ends = []
+    for evaluations in (0, 2):
+        loss = SURE()
+        loss.generator = torch.Generator("cuda").manual_seed(0)
+        task = DeepImagePrior(Hourglass, loss, perturbation=0).cuda()
+        task.net = deepcopy(net)
+        task.replays = [fast.cuda_graph.recorded(task.net, target) for _ in range(evaluations)]
+        for _ in range(2):
+            task.net.zero_grad()
+            outputs = task.training_step(batch, 0)
+            outputs["loss"].backward()
+            values = [outputs[name] for name in ("loss", "divergence", "image")]
+            ends.append([*values, *(p.grad.clone() for p in task.net.parameters())])
+    for plain, recorded in zip(ends[:2], ends[2:], strict=True):
+        torch.testing.assert_close(recorded, plain, rtol=1e-5, atol=1e-8)
 
 
 def test_a_stopped_run_goes_on(picture, tmp_path, capsys):
