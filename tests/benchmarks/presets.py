@@ -59,7 +59,7 @@ def run_with(options: argparse.Namespace, pool: Pool) -> None:
                     image = restore_jpeg(jpeg, preset, device=options.device, pool=pool)
                 seconds = round(time.monotonic() - began, 2)
                 row = {"image": path.stem, "quality": quality, "method": method, "seconds": seconds}
-                rows.append(row | scores(image, truth))
+                rows.append(row | {"device": options.device} | scores(image, truth))
                 write_atomically(file, (json.dumps(rows, indent=0) + "\n").encode())
                 print(rows[-1], flush=True)
 
