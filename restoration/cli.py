@@ -17,6 +17,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from restoration import callbacks, run_loggers
+from restoration.callbacks.checkpoint import CleanEnd
 from restoration.callbacks.curves import Curves
 from restoration.callbacks.keep import check_rules
 from restoration.data import SingleImage
@@ -132,6 +133,8 @@ class FitCLI(LightningCLI):
         if config.get("enable_checkpointing") is False:
             off += (Checkpoint,)
         kept = [c for c in callbacks if not isinstance(c, off)]
+        if Checkpoint in off:
+            kept.append(CleanEnd())
         first = next(i for i, c in enumerate(kept) if isinstance(c, Curves))  # which records them
         kept[first:first] = self.config_init[self.subcommand].rules
         check_rules(kept, self.config_init[self.subcommand].result.keep)

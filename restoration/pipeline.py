@@ -13,7 +13,7 @@ from torch import Tensor
 from restoration.errors import RestorationError
 from restoration.estimate.passes import first_estimate
 from restoration.history import History
-from restoration.internal_learning.budget import Clock, recipe_in
+from restoration.internal_learning.budget import START, Clock, recipe_in
 from restoration.internal_learning.ensemble import network_pool
 from restoration.internal_learning.library.applying import restored_within
 from restoration.internal_learning.rounds import Learning, learned
@@ -91,7 +91,8 @@ def restore_jpeg(
             workers.begin()  # while the first estimate is made, where it is known they are needed
         estimate = first_estimate(file, recipe.passes, recipe.count, done)
         if budget is not None:
-            recipe = recipe_in(budget, clock, H, W, preset, device, library)
+            start = 0.0 if workers.ready else START
+            recipe = recipe_in(budget, clock, H, W, preset, device, library, start)
             total += networks_work(H, W, recipe).units(library, device)
         if not (recipe.rounds or recipe.alone):
             if library is not None:

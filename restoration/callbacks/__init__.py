@@ -5,7 +5,7 @@ added. So their order is: smooth, measure, keep (with the rules, which may end t
 show, write, save. One that needs another before it says so at the start of the run.
 """
 
-from restoration.callbacks.checkpoint import AtomicCheckpointIO, LastCheckpoint
+from restoration.callbacks.checkpoint import AtomicCheckpointIO, CleanEnd, LastCheckpoint
 from restoration.callbacks.curves import Curves
 from restoration.callbacks.keep import BestStep, KeepImage, LeastSURE
 from restoration.callbacks.progress import Progress
@@ -27,6 +27,7 @@ __all__ = [
     "BestStep",
     "BlindRule",
     "BlockContrast",
+    "CleanEnd",
     "Curves",
     "Discrepancy",
     "KeepImage",

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from restoration.callbacks.order import directory_of, interval
@@ -73,25 +73,21 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return checkpoint
 
 
-class LastCheckpoint(Checkpoint):
-    """Keep ``last.ckpt`` in the run's directory, and end the run cleanly on Ctrl-C.
+class CleanEnd(Callback):
+    """End the run on Ctrl-C, at the end of a step, with what has been restored so far.
 
-    Ctrl-C waits for the end of the step, saves and raises ``Interrupted``, so that the checkpoint
-    never holds half a step; a second Ctrl-C ends the process at once and saves nothing. Lightning
-    calls checkpoint callbacks last, so the state of all others is that of the same step.
-
-    Args:
-        every: Steps between two checkpoints.
+    A second Ctrl-C ends the process at once. Lightning's own way says nothing and keeps nothing.
     """
 
-    def __init__(self, every: int = 200) -> None:
-        self.every = interval(every, "checkpoint.every")
-        self.path: Path | None = None
+    onwards = "There is no checkpoint to go on from: --trainer.enable_checkpointing is false"
+
+    def __init__(self) -> None:
         self.interruption = Interruption()
+        self.folder: Path | None = None
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """Find the place of the checkpoint; every rank must ask."""
-        self.path = directory_of(trainer) / CHECKPOINT
+        """Find the run's folder; every rank must ask."""
+        self.folder = directory_of(trainer)
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Take over Ctrl-C."""
@@ -100,25 +96,29 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        """Save when due or when asked to stop."""
-        assert self.path is not None
+        """Stop when asked to; all ranks at the same step.
+
+        Raises:
+            Interrupted: It was asked for.
+        """
         interrupted = self.interruption.asked
-        if trainer.world_size > 1:  # all ranks must save, and stop, at the same step
+        if trainer.world_size > 1:
             interrupted = trainer.strategy.reduce_boolean_decision(interrupted, all=False)
-        if trainer.global_step % self.every == 0 or interrupted:
-            trainer.save_checkpoint(self.path)
+        self.save(trainer, interrupted)
         if interrupted:
             total = f" of {trainer.max_steps}" if trainer.max_steps > 0 else ""
             raise Interrupted(
-                f"stopped after step {trainer.global_step}{total}; what has been "
-                f"restored so far lies in {self.path.parent}. To go on, give the same command with "
-                "--ckpt_path last"
+                f"stopped after step {trainer.global_step}{total}; what has been restored so far "
+                f"lies in {self.folder}. {self.onwards}"
             )
 
-    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Save the finished run: asked to resume, it has nothing left to do."""
-        assert self.path is not None
-        trainer.save_checkpoint(self.path)
+    def save(self, trainer: Trainer, last: bool) -> None:
+        """Save what the run can go on from; nothing here.
+
+        Args:
+            trainer: At the end of a step.
+            last: Whether the run ends with it.
+        """
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Give Ctrl-C back."""
@@ -129,3 +129,31 @@ class LastCheckpoint(Checkpoint):
     ) -> None:
         """Give Ctrl-C back, see ``Interruption.ended_by``."""
         self.interruption.ended_by(exception)
+
+
+class LastCheckpoint(CleanEnd, Checkpoint):
+    """Keep ``last.ckpt`` in the run's directory, and end the run cleanly on Ctrl-C.
+
+    Ctrl-C waits for the end of the step and saves, so that the checkpoint never holds half a step;
+    a second one saves nothing. Lightning calls checkpoint callbacks last, so the state of all
+    others is that of the same step.
+
+    Args:
+        every: Steps between two checkpoints.
+    """
+
+    onwards = "To go on, give the same command with --ckpt_path last"
+
+    def __init__(self, every: int = 200) -> None:
+        super().__init__()
+        self.every = interval(every, "checkpoint.every")
+
+    def save(self, trainer: Trainer, last: bool) -> None:
+        """Save when due or when the run ends."""
+        assert self.folder is not None
+        if trainer.global_step % self.every == 0 or last:
+            trainer.save_checkpoint(self.folder / CHECKPOINT)
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Save the finished run: asked to resume, it has nothing left to do."""
+        self.save(trainer, last=True)

@@ -24,7 +24,7 @@ TUNED = BALANCED.tuning  # steps of a library's network beside which correcting 
 # of 200 gave +0.06 dB on a tuning image, and -0.04 and -0.01 on two.
 MOST_TUNED = 400
 RESERVE = 0.9  # share of a time that is planned
-START = 5.0  # seconds until processes for networks are there
+START = 5.0  # seconds in which processes for networks start, and the least that these may take
 
 
 class Clock:
@@ -69,6 +69,7 @@ def recipe_in(
     preset: Preset,
     device: str,
     library: DeblockingNetwork | None,
+    start: float = START,
 ) -> Preset:
     """Measure the pace of networks here, and choose the recipe for what is left of a time.
 
@@ -80,12 +81,13 @@ def recipe_in(
         preset: tells all but rounds and steps.
         device: "cpu", "cuda" or "mps".
         library: the network that restores the JPEG by itself; None for a new one.
+        start: seconds until processes for networks are there.
     """
     if RESERVE * (budget - clock.lasted) < START:
         return replace(preset, rounds=0, alone=0)
     net = DeblockingNetwork(*USUAL, ENTRY) if library is None else library
     pace = Pace(clock.pace, correction_pace(device), deblocking_pace(net, device))
-    left = RESERVE * (budget - clock.lasted) - START
+    left = RESERVE * (budget - clock.lasted) - start
     if library is None:
         return recipe_within(left, pace, height, width, preset)
     return recipe_with_library(left, pace, height, width, preset)

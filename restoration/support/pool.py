@@ -42,6 +42,11 @@ class Pool(AbstractContextManager["Pool"]):
             if not self.lives(number):
                 self.start(number)
 
+    @property
+    def ready(self) -> bool:
+        """Tell whether all processes are there, so that nobody waits for them to start."""
+        return all(self.lives(number) for number in range(len(self.environments)))
+
     def lives(self, number: int) -> bool:
         """Tell whether there is a process; one that died with nothing to do is forgotten."""
         peer = self.peers.get(number)

@@ -2,11 +2,13 @@
 
 import time
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 import restoration
+from restoration import pipeline
 from restoration.commands.restore import main
 from restoration.errors import RestorationError
 from restoration.internal_learning import budget
@@ -104,6 +106,10 @@ def test_the_pace_of_networks_counts_and_what_its_measurement_took(monkeypatch):
     clock.advance(10**6)
     recipe = recipe_in(40, clock, 512, 768, FAST, "cpu", None)
     assert recipe == recipe_within(37, PACE, 512, 768, FAST)
+    now = iter([1.0, 3.0])
+    longer = recipe_in(40, clock, 512, 768, FAST, "cpu", None, start=0.0)
+    assert longer == recipe_within(37 + START / RESERVE, PACE, 512, 768, FAST)
+    assert longer.steps > recipe.steps
     now = iter([35.0])  # no time for networks: their pace is not asked
     monkeypatch.setattr(budget, "correction_pace", None)
     assert recipe_in(40, clock, 512, 768, FAST, "cpu", None) == FAST
@@ -137,6 +143,20 @@ def test_the_least_is_what_fast_does(photo):
     jpeg = compress(photo[:96, :96], 10)
     within = restore_jpeg(jpeg, FAST, device="cpu", budget=0.01)
     assert torch.equal(within, restore_jpeg(jpeg, FAST, device="cpu"))
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_processes_that_are_kept_take_no_time_to_start(ready, photo, monkeypatch):
+    starts = []
+
+    def recipe(*given):
+        starts.append(given[-1])
+        return FAST
+
+    monkeypatch.setattr(pipeline, "recipe_in", recipe)
+    pool = SimpleNamespace(ready=ready)
+    restore_jpeg(compress(photo[:96, :96], 10), FAST, device="cpu", budget=9, pool=pool)
+    assert starts == [0 if ready else START]
 
 
 def test_a_preset_and_a_budget_contradict(photo, tmp_path, capsys):

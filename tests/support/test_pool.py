@@ -71,10 +71,13 @@ def test_a_process_that_dies_fails_its_task_alone_and_is_replaced():
 @pytest.mark.parametrize("begun", [False, True])
 def test_a_process_that_died_with_nothing_to_do_is_replaced(begun):
     with pool(1) as processes:
+        assert not processes.ready
         processes.begin()
+        assert processes.ready
         (died,) = processes.peers.values()
         died.process.kill()
         died.process.wait()
+        assert not processes.ready
         if begun:
             processes.begin()
         assert list(processes.run([("square", 3)])) == [(0, (9, "0"))]
