@@ -18,7 +18,7 @@ from restoration.errors import RestorationError
 from restoration.run_folder import CURVES, FAILED, LABELS, RESULT, read_result
 
 Columns = dict[str, NDArray[np.float64]]
-NO_RULES = ("best", "least_sure")  # what else a run keeps: an oracle's image, and one loss's own
+ORACLE = "best"  # what a run keeps by the truth, beside what its rules do
 
 
 class Configuration(NamedTuple):
@@ -75,7 +75,7 @@ class Record:
     def rules(self) -> dict[str, dict[str, Any]]:
         """What the blind rules have kept: step, title and scores by the rule's name."""
         kept = {k: v for k, v in self.result.items() if isinstance(v, dict) and "step" in v}
-        return {k: v for k, v in kept.items() if k not in NO_RULES}
+        return {k: v for k, v in kept.items() if k != ORACLE}
 
 
 def read_curves(path: Path) -> Columns:

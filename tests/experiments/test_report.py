@@ -70,6 +70,8 @@ def write_run(
         result["nearest_estimate"]["reference"] = {"psnr": height - 1, "chroma_psnr": 33.0}
         result["mine"] = {"title": "a rule of mine", **result["nearest_estimate"]}
         result["mine"]["reference"] = {"title": "a method of mine", "psnr": height - 2}
+    if loss == "sure":  # its own rule, the paper's
+        result["least_sure"] = {"title": "least SURE", "step": 90, "psnr": height - 2}
     (run / "result.json").write_text(json.dumps(result))
     return run
 
@@ -283,6 +285,9 @@ def test_the_whole_report(runs, tmp_path, capsys):
     assert rule["nearest estimate"] == "0.50, worst 1.00, step 55"
     assert rule["a rule of mine"] == rule["nearest estimate"]
     assert rule["last step"] == "26.00, worst 36.00, step 100"
+    assert not rule["least SURE"]
+    rule = next(r for r in rows_of(out / "rules.csv") if r["network and loss"] == "low SURE")
+    assert rule["least SURE"] == "2.00, worst 2.00, step 90"
     blind = next(r for r in rows_of(out / "blind.csv") if r["cell"] == "low Q10 MSE")
     assert blind["smoothed, nearest estimate, blind"] == "27.50"
     assert blind["smoothed, best per image (oracle)"] == "28.00"
