@@ -71,7 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     try:
         code = run(str(command), arguments[1:])
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it may have been closed
+            sys.stdout.flush()
         return code
     except BrokenPipeError:  # whoever read our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

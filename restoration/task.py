@@ -212,6 +212,7 @@ class DeepImagePrior(LightningModule):
         if self.replays:  # the next step writes over it
             image = image.clone()
         with torch.autocast(device, enabled=False):
-            again = (lambda z: next(replays, self.net)(z)) if self.loss.calls_net else self.net
+            graphs = len(self.replays) > 1
+            again = (lambda z: next(replays, self.net)(z)) if graphs else self.net
             values = self.loss(output, batch, again)
         return {**values, "image": image}

@@ -292,3 +292,17 @@ def test_sure_has_a_recorded_network_for_each_evaluation(probes, data, monkeypat
         ends.append((outputs["loss"], *(p.grad for p in task.net.parameters())))
         task.on_fit_end()
     torch.testing.assert_close(ends[1], ends[0])
+
+
+class Small(losses.Loss):
+    """Somebody's own, which asks the network for its weights."""
+
+    def forward(self, output, batch, net):
+        return {"loss": sum(p.square().sum() for p in net.parameters())}
+
+
+def test_without_graphs_a_loss_beside_sure_has_the_network_itself(data):
+    task = DeepImagePrior(Hourglass, losses.WeightedSum(Small(), losses.SURE()), perturbation=0)
+    task.net = Hourglass(3, 3, (4, 4), (0, 2))
+    batch = replace(data.batch, z=data.batch.target)
+    assert task.training_step(batch, 0)["loss"] > 0

@@ -14,7 +14,7 @@ from restoration.__main__ import KEPT
 from restoration.app.work import Task
 from restoration.commands.restore import parser
 from restoration.commands.restore_file import restore_file, settings_of
-from restoration.errors import RestorationError
+from restoration.errors import RestorationError, foreseen
 from restoration.formats.writing import PNG_8
 from restoration.jpeg import CompressedImage, Picture, Separations, read_picture, read_truth
 from restoration.presets import PRESETS
@@ -56,18 +56,17 @@ def restore(kept: Kept, task: Task, tell: Tell) -> dict[str, Any] | RestorationE
     original = [] if truth is None else ["--truth", str(truth)]
     options = parser().parse_args([*task.recipe, *original, str(source)])
     try:
-        picture = read_picture(source, options.max_pixels, options.strict)
-        save(picture.upright(picture.pixels), task.before)
-        if truth is not None:
-            save(picture.upright(read_truth(truth, picture)), task.original)
-        shared = kept.shared_by(settings_of(options))
-        report = restore_file(
-            source, task.target, options, PNG_8, lambda done, total: tell((done, total)), shared
-        )
+        with foreseen(task.source):
+            picture = read_picture(source, options.max_pixels, options.strict)
+            save(picture.upright(picture.pixels), task.before)
+            if truth is not None:
+                save(picture.upright(read_truth(truth, picture)), task.original)
+            shared = kept.shared_by(settings_of(options))
+            report = restore_file(
+                source, task.target, options, PNG_8, lambda done, total: tell((done, total)), shared
+            )
     except RestorationError as error:
         return RestorationError(str(error).replace(f"{task.folder}{os.sep}", ""))
-    except OSError as error:  # the disk is full
-        return RestorationError(f"{task.source}: {error.strerror}")
     return report | {"stored": stored(picture)}
 
 

@@ -79,8 +79,6 @@ class CleanEnd(Callback):
     A second Ctrl-C ends the process at once. Lightning's own way says nothing and keeps nothing.
     """
 
-    onwards = "There is no checkpoint to go on from: --trainer.enable_checkpointing is false"
-
     def __init__(self) -> None:
         self.interruption = Interruption()
         self.folder: Path | None = None
@@ -109,8 +107,14 @@ class CleanEnd(Callback):
             total = f" of {trainer.max_steps}" if trainer.max_steps > 0 else ""
             raise Interrupted(
                 f"stopped after step {trainer.global_step}{total}; what has been restored so far "
-                f"lies in {self.folder}. {self.onwards}"
+                f"lies in {self.folder}. {self.onwards()}"
             )
+
+    def onwards(self) -> str:
+        """Tell whether the run can go on, and how."""
+        if self.folder is not None and (self.folder / CHECKPOINT).exists():
+            return "To go on, give the same command with --ckpt_path last"
+        return "There is no checkpoint to go on from: --trainer.enable_checkpointing is false"
 
     def save(self, trainer: Trainer, last: bool) -> None:
         """Save what the run can go on from; nothing here.
@@ -141,8 +145,6 @@ class LastCheckpoint(CleanEnd, Checkpoint):
     Args:
         every: Steps between two checkpoints.
     """
-
-    onwards = "To go on, give the same command with --ckpt_path last"
 
     def __init__(self, every: int = 200) -> None:
         super().__init__()

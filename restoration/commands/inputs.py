@@ -59,6 +59,8 @@ def find_inputs(
     found: dict[str, Input] = {}  # by absolute path, so that no file is done twice
     left: dict[str, Counter[str]] = {}
     for text in inputs:
+        if not text:
+            raise UsageError("a file or folder has an empty name; is a variable unset?")
         path = Path(text)
         try:
             if path != STANDARD and os.path.isdir(path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import json
 import sys
@@ -69,7 +70,9 @@ def download(url: str) -> bytes:
             return content
     except urllib.error.HTTPError as error:
         raise RestorationError(f"cannot fetch {url}: {error}") from error
-    except (OSError, ValueError) as error:
+    except http.client.IncompleteRead as error:
+        raise RestorationError(f"cannot fetch {url}: it came to an early end") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise UnreachableError(f"cannot fetch {url}: {error}; is there a network?") from error
 
 
@@ -101,6 +104,21 @@ def fetch(name: str, folder: Path, page: str, first_seen: dict[str, str]) -> str
     return "unchanged since its first download" if expected else "first download, not verified"
 
 
+def read_first_seen(path: Path) -> dict[str, str]:
+    """Read the hashes of earlier downloads.
+
+    Raises:
+        RestorationError: The file is damaged.
+    """
+    try:
+        hashes = json.loads(path.read_text()) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise RestorationError(f"{path} cannot be read ({error}); delete it") from error
+    if not isinstance(hashes, dict):
+        raise RestorationError(f"{path} holds no hashes; delete it")
+    return hashes
+
+
 def parser() -> Parser:
     """Describe the command's options."""
     p = Parser(
@@ -127,11 +145,11 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         raise RestorationError(f"cannot write to {options.folder}: {error.strerror}") from error
     seen = options.folder / FIRST_SEEN
-    first_seen = json.loads(seen.read_text()) if seen.exists() else {}
+    first_seen = read_first_seen(seen)
     failed = 0
     for name in NAMES:
         try:
-            print(f"{name}: {fetch(name, options.folder, options.page, first_seen)}", flush=True)
+            told = fetch(name, options.folder, options.page, first_seen)
         except UnreachableError:
             if new and not any(options.folder.iterdir()):
                 options.folder.rmdir()
@@ -139,6 +157,8 @@ def main(arguments: Sequence[str]) -> int:
         except RestorationError as error:
             print(f"restoration kodak: error: {error}", file=sys.stderr)
             failed += 1
-    unknown = {k: v for k, v in first_seen.items() if k not in PIXELS}
-    write_atomically(seen, (json.dumps(unknown, indent=2) + "\n").encode())
+        else:
+            unknown = {k: v for k, v in first_seen.items() if k not in PIXELS}
+            write_atomically(seen, (json.dumps(unknown, indent=2) + "\n").encode())
+            print(f"{name}: {told}", flush=True)
     return 1 if failed else 0

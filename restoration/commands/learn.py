@@ -124,11 +124,14 @@ def learn_from(
 
     began = time.monotonic()
     pictures = prepared(paths, cache, refuse, PREPARATION * (budget - spent), most)
-    if not pictures:
-        raise RestorationError(f"none of {len(paths)} files can be learned from")
     late = len(paths) - len(pictures) - len(refused)
     if late:
         print(f"no time for {late} of {len(paths)} files in this budget", file=sys.stderr)
+    if not pictures:
+        raise RestorationError(
+            f"none of {len(paths)} files can be learned from"
+            + ("; give a longer --budget" if late else "")
+        )
     took = time.monotonic() - began
     # that of a library is kept
     size = USUAL if library.exists() else size_within(budget - took, device)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from restoration.commands.inputs import STANDARD
+from restoration.commands.restore_table import EQUAL
 from restoration.errors import RestorationError
 from restoration.formats.writing import Format
 from restoration.jpeg import (
@@ -105,4 +106,6 @@ def captioned(name: str, report: Report) -> str:
     measured = report.restored if name == "restored" else report.jpeg
     if measured is None or name == "original":
         return name
+    if measured["psnr"] is None:
+        return f"{name}, {EQUAL}"
     return f"{name}, {measured['psnr']:.2f} dB"

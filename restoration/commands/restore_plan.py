@@ -96,7 +96,7 @@ def piped(sources: Sequence[Path], output: Path | None, form: Format) -> Job:
     """Plan for a picture that comes from standard input, goes to standard output, or both.
 
     Raises:
-        RestorationError: there is no standard input; ``UsageError`` where there are several
+        RestorationError: what is named is closed; ``UsageError`` where there are several
             pictures, no name for the result, or nobody who could read it.
     """
     if len(sources) > 1:
@@ -106,6 +106,8 @@ def piped(sources: Sequence[Path], output: Path | None, form: Format) -> Job:
         raise UsageError(
             f"what comes from standard input has no name; give -o FILE{ending} or -o -"
         )
+    if output == STANDARD and sys.stdout is None:
+        raise RestorationError("there is no standard output")
     if output == STANDARD and sys.stdout.isatty():
         raise UsageError(f"the picture would go to the terminal; send it on: -o - > photo{ending}")
     if sources[0] != STANDARD:

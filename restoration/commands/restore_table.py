@@ -16,6 +16,7 @@ STATES = {"output": "restored", "error": "failed", "skipped": "skipped"}
 SHORT = ("size", "JPEG quality", "seconds")
 MEASURES = (("psnr", "dB", ".2f"), ("ms_ssim", "MS-SSIM", ".3f"))
 TOO_SMALL = "needs sides of 176 pixels"
+EQUAL = "equal to the original"  # where the PSNR is infinite
 
 
 def show(reports: Reports, file: TextIO | None = None) -> None:
@@ -44,9 +45,11 @@ def rows(report: dict[str, Any]) -> Table:
     if report["jpeg"] is not None:
         for name, unit, form in MEASURES:
             both = [report[image][name] for image in ("jpeg", "restored")]
-            there = None not in both
-            told[f"JPEG -> restored, {unit}"] = (
-                " -> ".join(format(x, form) for x in both) if there else TOO_SMALL
+            if name == "ms_ssim" and None in both:
+                told[f"JPEG -> restored, {unit}"] = TOO_SMALL
+                continue
+            told[f"JPEG -> restored, {unit}"] = " -> ".join(
+                EQUAL if x is None else format(x, form) for x in both
             )
     for title, value in told.items():
         made.add_row(title, value)

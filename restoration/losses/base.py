@@ -32,8 +32,8 @@ class Loss(nn.Module, ABC):
         Args:
             output: the network's output for ``batch.z``, (N, C, H, W) in [0, 1], with gradient.
             batch: what is known of the image.
-            net: the network, for losses that evaluate it again (SURE); with a ``calls_net``, a
-                function of its input alone.
+            net: the network, for losses that evaluate it again (SURE); recorded as CUDA
+                graphs, a function of its input alone.
 
         Returns:
             Named scalars; ``"loss"`` is minimised, all are logged.

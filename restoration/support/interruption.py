@@ -48,7 +48,9 @@ class Interruption(AbstractContextManager["Interruption"]):
         self.__exit__()
         if isinstance(exception, KeyboardInterrupt):
             signal.signal(signal.SIGINT, signal.default_int_handler)  # which Lightning has ignored
-            raise Interrupted("stopped; nothing was saved since the last checkpoint") from exception
+            raise Interrupted(
+                "stopped; nothing was saved since the last checkpoint, if there is one"
+            ) from exception
 
     def __exit__(self, *_: object) -> None:
         """Reinstall the handlers that were there before."""

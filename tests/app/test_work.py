@@ -11,11 +11,13 @@ import pytest
 from PIL import Image
 
 from restoration.__main__ import main
+from restoration.app import worker
 from restoration.app.files import Visits, unique, zipped
-from restoration.app.work import Desk
+from restoration.app.work import Desk, Task
 from restoration.app.worker import Kept, stored, subsampling
 from restoration.commands.restore import parser
 from restoration.commands.restore_file import settings_of
+from restoration.errors import RestorationError
 from restoration.jpeg import read_jpeg, read_picture
 from restoration.support.processes import cores
 
@@ -205,3 +207,16 @@ def test_results_are_those_of_the_command(strength, tmp_path, monkeypatch, photo
         assert before.size == original.size == (64, 96)
         assert before.info["icc_profile"] == b"profile"
         assert original.tobytes() == Image.open("clean.png").tobytes()
+
+
+def test_what_nobody_foresaw_is_told_as_such(tmp_path, photo, monkeypatch):
+    Image.fromarray(photo[:64, :96]).save(tmp_path / "a.jpg", quality=10)
+    places = (tmp_path / name for name in ("target.png", "before.png", "original.png"))
+
+    def broken(*given):
+        raise TypeError("no such thing")
+
+    monkeypatch.setattr(worker, "restore_file", broken)
+    error = worker.restore(Kept(), Task(tmp_path, "a.jpg", None, FAST, *places), lambda units: None)
+    assert isinstance(error, RestorationError)
+    assert str(error).startswith("a.jpg: TypeError no such thing; this should not happen")

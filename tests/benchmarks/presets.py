@@ -10,6 +10,8 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +34,18 @@ QUALITIES = (10, 15, 25)
 
 
 def run(options: argparse.Namespace) -> None:
-    networks = max((PRESETS[name].networks for name in options.presets), default=1)
-    # as `restoration restore FILES...`: the processes of the networks start once
-    with network_pool(networks, device_named(options.device)) as pool:
-        run_with(options, pool)
+    with ExitStack() as stack:
+        # as `restoration restore FILES...`: the processes of the networks start once
+        pools = {
+            name: stack.enter_context(
+                network_pool(PRESETS[name].networks, device_named(options.device))
+            )
+            for name in options.presets
+        }
+        run_with(options, pools)
 
 
-def run_with(options: argparse.Namespace, pool: Pool) -> None:
+def run_with(options: argparse.Namespace, pools: Mapping[str, Pool]) -> None:
     file = options.results
     rows = json.loads(file.read_text()) if file.exists() else []
     done = {(r["image"], r["quality"], r["method"]) for r in rows}
@@ -56,7 +63,7 @@ def run_with(options: argparse.Namespace, pool: Pool) -> None:
                     image = shifted_jpeg(jpeg)
                 else:
                     preset = PRESETS[method]
-                    image = restore_jpeg(jpeg, preset, device=options.device, pool=pool)
+                    image = restore_jpeg(jpeg, preset, device=options.device, pool=pools[method])
                 seconds = round(time.monotonic() - began, 2)
                 row = {"image": path.stem, "quality": quality, "method": method, "seconds": seconds}
                 rows.append(row | {"device": options.device} | scores(image, truth))

@@ -77,7 +77,7 @@ def test_what_is_not_the_image_is_refused(page, tmp_path, monkeypatch, capsys):
     assert "768 x 512" in lines[1]
     assert "not those of the Kodak image" in lines[2]
     assert "cannot fetch" in lines[3]
-    assert list(folder.iterdir()) == [folder / "hashes.json"]
+    assert not list(folder.iterdir())
 
 
 def test_known_hashes_are_those_of_the_images_at_hand(kodak):
@@ -92,3 +92,52 @@ def test_without_a_network_there_is_one_line_and_no_folder(tmp_path, capsys):
     assert "is there a network?" in error
     assert error.count("\n") == 1
     assert not folder.exists()
+
+
+def test_what_came_before_the_network_went_is_known_afterwards(page, tmp_path, monkeypatch, capsys):
+    address, served = page
+    monkeypatch.setattr(kodak_command, "NAMES", ["kodim01", "kodim02"])
+    picture(served / "kodim01.png", 1)
+    folder, download = tmp_path / "kodak", kodak_command.download
+
+    def gone(url):
+        if "kodim02" in url:
+            raise kodak_command.UnreachableError("gone")
+        return download(url)
+
+    monkeypatch.setattr(kodak_command, "download", gone)
+    assert main(["kodak", str(folder), "--page", address]) == 1
+    assert list(json.loads((folder / "hashes.json").read_text())) == ["kodim01"]
+    picture(folder / "kodim01.png", 3)
+    capsys.readouterr()
+    assert main(["kodak", str(folder), "--page", address]) == 1
+    assert "kodim01.png: its pixels are not those" in capsys.readouterr().err
+
+
+class Cut(Quiet):
+    """Says that more comes than does."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b"half")
+
+
+def test_what_goes_wrong_on_the_way_is_one_line_each(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(kodak_command, "NAMES", ["kodim01"])
+    folder = tmp_path / "kodak"
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Cut) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = f"http://127.0.0.1:{server.server_address[1]}"
+        assert main(["kodak", str(folder), "--page", page]) == 1
+        server.shutdown()
+    assert "kodim01.png: it came to an early end" in capsys.readouterr().err
+    assert main(["kodak", str(folder), "--page", "http://host:9x"]) == 1
+    assert "cannot fetch http://host:9x/kodim01.png" in capsys.readouterr().err
+    for content, told in (("{", "cannot be read"), ("[]", "holds no hashes")):
+        (folder / "hashes.json").write_text(content)
+        assert main(["kodak", str(folder), "--page", page]) == 1
+        error = capsys.readouterr().err
+        assert told in error
+        assert error.count("\n") == 1

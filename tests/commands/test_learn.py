@@ -86,6 +86,7 @@ def test_what_cannot_be_learned_from_is_told_in_one_line(folder, tmp_path, capsy
         ([str(tmp_path), "-o", str(library)], 2, "(--recursive looks inside)"),
         ([str(folder), "-o", str(library), "--seed", "-1"], 2, "-1 is no seed"),
         ([str(folder), "-o", str(library), "--budget", "soon"], 2, "'soon' is no duration"),
+        ([str(folder), "-o", str(library), "--budget", "0.001s"], 1, "give a longer --budget"),
     ]
     for arguments, code, message in cases:
         try:

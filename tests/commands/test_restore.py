@@ -40,6 +40,15 @@ def test_fast_beats_the_jpeg_and_reports_it(photo, capsys):
     assert report["size"] == [192, 192]
 
 
+def test_a_jpeg_that_equals_its_original_is_told_and_compared(capsys):
+    Image.open("photo.jpg").save("same.png")
+    more = ["--truth", "same.png", "--compare", "sheet.png"]
+    assert main([*FAST, "photo.jpg", *more]) == 0
+    assert "equal to the original -> 3" in capsys.readouterr().out  # dB
+    with Image.open("sheet.png") as sheet:
+        assert sheet.width > 3 * 192
+
+
 def test_profile_exif_and_orientation_are_kept(photo):
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "maker"
@@ -122,6 +131,7 @@ def test_what_cannot_be_looked_into_is_one_line(capsys, monkeypatch):
         (["photo.png"], 1, "photo.png shows no trace of JPEG compression; give --quality N"),
         (["photo.jpg", "-o", "x.bmp"], 2, "end the name in one of .png, .tif, .webp"),
         (["*.jpgg"], 2, "no JPEG files"),
+        ([""], 2, "an empty name; is a variable unset?"),
         (["photo.jpg", "photo.jpg", "photo.png", "--truth", "photo.png"], 2, "one input, not"),
         (["photo.jpg", "-o", "no/folder.png"], 1, "no is not a folder"),
         (["photo.jpg", "--compare", "photo.png"], 1, "photo.png exists"),

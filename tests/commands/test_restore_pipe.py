@@ -119,3 +119,11 @@ def test_files_named_by_a_dash_lie_in_nobodys_way(whole):
     assert result.stdout == whole
     assert list(Path("-").iterdir()) == []
     assert np.array(Image.open(io.BytesIO(result.stdout))).shape == (48, 48, 3)
+
+
+def test_a_closed_standard_output_is_nobodys_trouble_but_a_pipes(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main([*FAST, "photo.jpg"]) == 0
+    assert Path("photo.restored.png").exists()
+    assert main([*FAST, "photo.jpg", "-o", "-"]) == 1
+    assert "there is no standard output" in capsys.readouterr().err
