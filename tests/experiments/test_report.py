@@ -170,6 +170,24 @@ def test_networks_are_compared_by_equal_losses_and_images(tmp_path):
     assert not any("medium network" in row for row in rows)
 
 
+def test_runs_whose_divergence_runs_away_are_counted(runs):
+    """Images of 16 x 16 pixels."""
+    records, _ = read_records(runs)
+    told = []
+    for least in (-256.0, -257.0):
+        given = []
+        for r in records:
+            if r.configuration.loss == "sure":
+                values = np.full(len(STEPS), 5.0)
+                values[3:5] = np.nan, least if r.image == "b" else 0.0
+                r = replace(r, curves=r.curves | {"divergence": values})
+            given.append(r)
+        cells = cells_of(given)
+        table = claims(cells, better_weights(cells)).rows
+        told.append([row[2:] for row in table if "runs whose divergence" in row[0]])
+    assert told == [[], [["1 of 2", "", "", "2", "2"]]]
+
+
 def test_runs_of_other_settings_are_left_out_and_told(runs, tmp_path, capsys):
     for image in "abc":
         write_run(tmp_path / "more", image, 40, 27.0, settings="long")

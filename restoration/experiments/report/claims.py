@@ -58,6 +58,7 @@ def claims(cells: Cells, best: Cells) -> Table:
         rows += claims_of_kl(best, reading)
     sure = against(only(best, None, "mse", "sure"), loss="mse")
     rows.append(difference_row("SURE above MSE, dB", "below 0", sure))
+    rows += runaways(cells)
     rows += order_of_networks(cells)
     head = ["claim", "paper", "here", "95 % interval", "positive", "pairs", "images"]
     return Table("claims", head, rows)
@@ -66,6 +67,21 @@ def claims(cells: Cells, best: Cells) -> Table:
 def smoothed(cells: Cells) -> list[Values]:
     """What smoothing gains in each cell whose smoothed outputs are reported."""
     return [paired(cell.psnr, cell.unsmoothed) for c, cell in cells.items() if reported(c.loss)]
+
+
+def runaways(cells: Cells) -> list[list[str]]:
+    """Runs whose divergence falls below minus the number of pixels: SURE has no least value there.
+
+    It is the risk of a function over all noise, and here that of one image at one point, where a
+    network may answer any small change by a multiple of its opposite. No row without such runs.
+    """
+    runs = [r for cell in cells.values() for r in cell.records if "divergence" in r.curves]
+    away = [np.nanmin(r.curves["divergence"]) < -np.prod(r.result["size"]) for r in runs]
+    if not any(away):
+        return []
+    counts = [str(len(runs)), str(len({r.image for r in runs}))]
+    claim = "runs whose divergence falls below minus the number of pixels"
+    return [[claim, "", f"{sum(away)} of {len(runs)}", "", "", *counts]]
 
 
 def order_of_networks(cells: Cells) -> list[list[str]]:
