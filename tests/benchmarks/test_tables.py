@@ -79,7 +79,7 @@ def test_the_plot_in_the_readme_is_that_of_the_results(printed, tmp_path):
 def test_what_libraries_gain(printed):
     """Each row names its file: PSNR and gain at three qualities."""
     rows = re.findall(r"^\| (.*) \| `(_?\w*\.json)` \| (.*) \|$", BENCHMARKS, re.MULTILINE)
-    assert len(rows) == 6
+    assert len(rows) == 7
     for name, file, shown in rows:
         method = "network, balanced" if "--preset balanced" in name else "network"
         told = printed("library", "table", RESULTS / f"library_kodak{file}")
@@ -108,3 +108,11 @@ def test_what_the_kl_term_changes_at_each_step(printed):
         assert images == "8"
         if quality in ("15", "25") and step in ("2400", "4800"):
             assert f"{float(value):+.2f} dB ({low:+.2f} to {high:+.2f})" in page
+    told = printed("kl_steps", RESULTS / "desk" / "runs.zip", "--term", "P")
+    outside = []
+    for quality, step, value, interval, _ in told:
+        low, high = map(float, interval.split(" to "))
+        if not low < 0 < high:
+            outside.append((quality, step))
+            assert f"{float(value):+.2f} ({low:+.2f} to {high:+.2f})" in page
+    assert outside == [("15", "1000"), ("25", "1600")]
