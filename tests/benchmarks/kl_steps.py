@@ -1,6 +1,7 @@
 """What the KL term beside MSE changes at each step of the runs, not only at the best one.
 
 python tests/benchmarks/kl_steps.py tests/benchmarks/results/desk/runs.zip [--steps 400 2400]
+    [--term P]
 """
 
 import argparse
@@ -30,17 +31,20 @@ def main() -> None:
     )
     parser.add_argument("runs", type=Path, help="folder, or what report --pack made")
     parser.add_argument("--steps", nargs="+", type=int, default=STEPS)
+    parser.add_argument("--term", choices=("P", "Q"), default="Q", help="L_P or L_Q")
     options = parser.parse_args()
     try:
         with unpacked(options.runs) as folder:
             records, _ = read_records(folder)
     except RestorationError as error:
         parser.error(str(error))
-    print("| quality | step | L_Q + lambda MSE, less MSE / dB | 95 % interval | images |")
+    term = options.term
+    print(f"| quality | step | L_{term} + lambda MSE, less MSE / dB | 95 % interval | images |")
     print("|---|---|---|---|---|")
+    losses = (f"kl_{term.lower()}_mse", "mse")
     for quality in sorted({r.configuration.quality for r in records}):
         for step in options.steps:
-            both = (values(records, quality, loss, step) for loss in ("kl_q_mse", "mse"))
+            both = (values(records, quality, loss, step) for loss in losses)
             pairs = paired(*both)
             value, low, high = mean_difference([pairs])
             print(
