@@ -67,12 +67,13 @@ def is_entry(entry: tuple[str, Any]) -> bool:
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether a run has left a result that can be read."""
+    """Whether a run has left a result that can be read, and curves to their last line."""
     try:
         read_result(folder)
-    except RestorationError:
+        lines = (folder / CURVES).read_bytes().splitlines(keepends=True)  # a header at least
+    except (RestorationError, OSError):
         return False
-    return True
+    return bool(lines) and lines[-1][-1:] == b"\n" and lines[-1].count(b",") == lines[0].count(b",")
 
 
 def kept_image(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections import Counter
@@ -79,9 +80,14 @@ def plan(inputs: Sequence[Input], output: Path | None, form: Format = PNG_8) -> 
         for source, below in inputs
     ]
     stems = Counter(place for _, place in places)  # photo.jpg and photo.jpeg keep their suffixes
+    names = [
+        place.with_name(place.name if stems[place] == 1 else safe_name(source.name))
+        for source, place in places
+    ]
+    taken = Counter(names)  # what a disk has no letters or no room for is not in them
     jobs: dict[Path, Job] = {}
-    for source, place in places:
-        name = place.name if stems[place] == 1 else safe_name(source.name)
+    for (source, _), place in zip(places, names, strict=True):
+        name = place.name if taken[place] == 1 else f"{place.name}-{short_hash(source.name)}"
         target = place.with_name(name + MADE + form.suffixes[0])
         if target in jobs:
             raise UsageError(
@@ -90,6 +96,11 @@ def plan(inputs: Sequence[Input], output: Path | None, form: Format = PNG_8) -> 
             )
         jobs[target] = Job(source, target)
     return list(jobs.values())
+
+
+def short_hash(name: str) -> str:
+    """Tell names apart that are alike as ``safe_name`` writes them."""
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
 
 
 def piped(sources: Sequence[Path], output: Path | None, form: Format) -> Job:

@@ -122,13 +122,19 @@ def shortened(cell: Cell, steps: float) -> Cell:
 def better_weights(cells: dict[Configuration, Cell]) -> dict[Configuration, Cell]:
     """Keep, of configurations that differ in lambda alone, the one of higher mean PSNR.
 
+    That is the mean over the images and seeds that both have, if there are any.
+
     Returns:
         The cells kept, by their configuration without lambda.
     """
     best: dict[Configuration, Cell] = {}
     for configuration, cell in cells.items():
         key = configuration._replace(weight=None)
-        if key not in best or cell.mean_psnr > best[key].mean_psnr:
+        if key not in best:
+            best[key] = cell
+            continue
+        gains = list(paired(cell.psnr, best[key].psnr).values())
+        if (np.mean(gains) if gains else cell.mean_psnr - best[key].mean_psnr) > 0:
             best[key] = cell
     return best
 

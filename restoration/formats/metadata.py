@@ -21,6 +21,10 @@ DAMAGED_EXIF = (
 )
 MOST_DENSITY = 65_535  # pixels per inch: what a JPEG has room for
 IPTC_RESOURCE, IPTC_TAG = 0x0404, 33723  # in Photoshop's block of a JPEG, in a TIFF
+EXIF_TAG, GPS_TAG = 34665, 34853
+# Tags of a TIFF that may stand in the EXIF of any picture: what it shows, who made it and how
+DESCRIBING = (270, 271, 272, 305, 306, 315, 33432, EXIF_TAG, GPS_TAG)
+BLOCKS = ("exif", "xmp", "icc_profile")
 COMMENT = "Comment"  # keyword of a PNG's comment
 
 # What of an XMP packet is true of the file that it came in alone, as attributes or elements: the
@@ -95,11 +99,14 @@ def read_metadata(image: Image.Image, data: bytes) -> tuple[Metadata, int]:
     Returns:
         What is there, and how the image is to be turned: 1 (upright) to 8 (EXIF).
     """
-    info = image.info
-    exif, orientation, told = read_exif(info.get("exif"))
+    # a PNG's texts may have any name
+    info = {k: v for k, v in image.info.items() if k not in BLOCKS or isinstance(v, bytes)}
+    tiff = image.format == "TIFF"
+    exif, orientation, told = read_exif(tags_of(image) if tiff else info.get("exif"))
     xmp = info.get("xmp")
     dpi = info.get("dpi")
-    if image.format in ("JPEG", "MPO") and info.get("jfif_unit") not in (1, 2) and not told:
+    unknown = image.format in ("JPEG", "MPO") and info.get("jfif_unit") not in (1, 2) and not told
+    if unknown or (tiff and X_RESOLUTION not in getattr(image, "tag_v2", {})):
         dpi = None  # Pillow makes one up
     if dpi is not None and orientation in SIDEWAYS:
         dpi = dpi[1], dpi[0]
@@ -117,6 +124,20 @@ def read_metadata(image: Image.Image, data: bytes) -> tuple[Metadata, int]:
         elsewhere=tuple(elsewhere),
     )
     return metadata, orientation
+
+
+def tags_of(image: Image.Image) -> bytes | None:
+    """Make an EXIF block of what a TIFF says of its picture, not of how it is stored."""
+    try:
+        exif, made = image.getexif(), Image.Exif()
+        for tag in DESCRIBING:
+            if tag in (EXIF_TAG, GPS_TAG):
+                made.get_ifd(tag).update(exif.get_ifd(tag))
+            elif tag in exif:
+                made[tag] = exif[tag]
+        return made.tobytes() if any(map(made.__contains__, DESCRIBING)) else None
+    except DAMAGED_EXIF:
+        return None
 
 
 def read_exif(block: bytes | None) -> tuple[bytes | None, int, bool]:
@@ -143,7 +164,9 @@ def read_exif(block: bytes | None) -> tuple[bytes | None, int, bool]:
 def read_iptc(image: Image.Image) -> bytes | None:
     """Return the IPTC's records of a JPEG or TIFF."""
     tags = getattr(image, "tag_v2", {})
-    found = image.info.get("photoshop", {}).get(IPTC_RESOURCE) or tags.get(IPTC_TAG)
+    resources = image.info.get("photoshop")
+    found = resources.get(IPTC_RESOURCE) if isinstance(resources, dict) else None
+    found = found or tags.get(IPTC_TAG)
     return found if isinstance(found, bytes) and found else None
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,11 @@ MOST_PIXELS = 200_000_000  # of an image, if nothing else is said
 MINIMUM_SIDE = 16  # pixels: one 4:2:0 coding unit
 JPEG_SIDE = 65_500  # pixels of a JPEG's longer side at most, which libjpeg writes
 JPEG_START = b"\xff\xd8\xff"
+PNG_DEPTH = 24  # byte of a PNG that tells its bits per channel
+TIFF_BITS = 258  # tag of a TIFF that does
+# of grey and colour: width, height, highest value, with comments between
+GAP = rb"(?:\s|#[^\r\n]*[\r\n])+"
+PPM_HEADER = re.compile(rb"P[2356]" + (GAP + rb"\d+") * 2 + GAP + rb"(\d+)")
 JUNK = 2**16  # bytes in front of a JPEG at most, which programs and mailboxes leave
 
 
@@ -49,15 +56,36 @@ def is_image(data: bytes) -> bool:
         return False
 
 
+class Unlimited:
+    """How many threads open images without Pillow's limit, and what that was."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.threads = 0
+        self.limit: int | None = None
+
+
+UNLIMITED = Unlimited()
+
+
 @contextmanager
 def without_pillows_limit() -> Iterator[None]:
-    """Let Pillow open images of any size: how large they may be is told in our own words."""
-    limit = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = None
+    """Let Pillow open images of any size: how large they may be is told in our own words.
+
+    The limit is one for all threads; it comes back when the last of them is done.
+    """
+    with UNLIMITED.lock:
+        if not UNLIMITED.threads:
+            UNLIMITED.limit = Image.MAX_IMAGE_PIXELS
+            Image.MAX_IMAGE_PIXELS = None
+        UNLIMITED.threads += 1
     try:
         yield
     finally:
-        Image.MAX_IMAGE_PIXELS = limit
+        with UNLIMITED.lock:
+            UNLIMITED.threads -= 1
+            if not UNLIMITED.threads:
+                Image.MAX_IMAGE_PIXELS = UNLIMITED.limit
 
 
 def check_image(path: File, most: int = MOST_PIXELS) -> None:
@@ -120,3 +148,19 @@ def open_image(data: bytes, name: File, most: int = MOST_PIXELS) -> Image.Image:
         image = open_header(data, name, most)
         image.load()
     return image
+
+
+def bits_of(image: Image.Image, data: bytes) -> int:
+    """Tell the bits per channel that a file holds, of which Pillow may have kept 8.
+
+    Args:
+        image: opened from ``data``.
+        data: the file.
+    """
+    if image.format == "PNG":
+        return data[PNG_DEPTH]
+    if image.format == "TIFF":
+        return int(max(image.tag_v2.get(TIFF_BITS, (1,))))  # type: ignore[attr-defined]
+    if image.format == "PPM" and (header := PPM_HEADER.match(data)):
+        return int(header[1]).bit_length()
+    return 8

@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from restoration.formats.metadata import DAMAGED_EXIF, IPTC_TAG, Metadata
+from restoration.formats.metadata import (
+    DAMAGED_EXIF,
+    DESCRIBING,
+    EXIF_TAG,
+    GPS_TAG,
+    IPTC_TAG,
+    Metadata,
+)
 
 ROWS = 64  # of a strip
-EXIF_TAG, GPS_TAG, INTEROPERABILITY, XMP_TAG, PROFILE_TAG = 34665, 34853, 40965, 700, 34675
-# Tags of a TIFF that may stand in the EXIF of any picture: what it shows, who made it and how
-DESCRIBING = (270, 271, 272, 305, 306, 315, 33432, EXIF_TAG, GPS_TAG)
+INTEROPERABILITY, XMP_TAG, PROFILE_TAG = 40965, 700, 34675
 
 
 def tiff(pixels: NDArray[np.uint16], metadata: Metadata) -> bytes:

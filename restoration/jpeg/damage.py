@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from restoration.jpeg.frame import END, SCAN, bare
 CUT = "premature end"  # in libjpeg's words: the data end before the picture does
 UNREFINED = "damaged or cut short: not all of its refinements are there"
 ZEROS = bytes(32)
+ONE_AT_A_TIME = threading.RLock()  # a process has one stderr
 SEARCHED = 2**22  # bytes of the largest file in which the place of a damage is searched
 
 
@@ -43,8 +45,14 @@ def read_coefficients(data: bytes) -> tuple[DCTJPEG, list[str]]:
 
 @contextmanager
 def complaints() -> Iterator[list[str]]:
-    """Collect what libjpeg writes to stderr, where it would name no file."""
+    """Collect what libjpeg writes to stderr, where it would name no file; one thread at a time."""
     lines: list[str] = []
+    with ONE_AT_A_TIME:
+        yield from collected(lines)
+
+
+def collected(lines: list[str]) -> Iterator[list[str]]:
+    """See ``complaints``."""
     try:
         kept = os.dup(2)
     except OSError:  # closed: nothing can be written to it

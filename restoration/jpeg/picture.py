@@ -11,9 +11,16 @@ from PIL import Image
 
 from restoration.errors import RestorationError
 from restoration.formats.metadata import NONE, Metadata, read_metadata
-from restoration.formats.opening import MOST_PIXELS, is_image, open_image, read_bytes, readable
+from restoration.formats.opening import (
+    MOST_PIXELS,
+    bits_of,
+    is_image,
+    open_image,
+    read_bytes,
+    readable,
+)
 from restoration.jpeg.image import CompressedImage, Stored, pixels_of
-from restoration.jpeg.reading import PNG_DEPTH, read_any_jpeg
+from restoration.jpeg.reading import read_any_jpeg
 from restoration.jpeg.separations import Separations
 from restoration.support.files import File
 
@@ -62,8 +69,7 @@ def read_picture(
     number = getattr(image, "n_frames", 1)
     if number > 1:
         raise RestorationError(f"{path} holds {number} pictures; save the one you want by itself")
-    deep = image.format == "PNG" and data[PNG_DEPTH] > 8  # Pillow cuts colours to 8 bits
-    if deep or image.mode not in ("RGB", "RGBA", "P", "PA", *GREY):
+    if bits_of(image, data) > 8 or image.mode not in ("RGB", "RGBA", "P", "PA", *GREY):
         raise RestorationError(f"{path} is not 8-bit RGB or grey; convert it first")
     colour = "L" if image.mode in GREY else "RGB"
     rgba = image.convert("RGBA")

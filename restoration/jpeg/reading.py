@@ -16,6 +16,7 @@ from restoration.formats.opening import (
     JPEG_START,
     JUNK,
     MOST_PIXELS,
+    bits_of,
     is_image,
     open_image,
     read_bytes,
@@ -30,7 +31,6 @@ LOSSLESS = ("PNG", "TIFF", "BMP", "PPM", "GIF", "TGA")
 CODING_UNIT = 64  # pixels, a multiple of every one
 LOOKED_AT = 8 * CODING_UNIT  # pixels of a side
 MOST_UNLIKE = 5.0  # levels
-PNG_DEPTH = 24  # byte of a PNG that tells its bits per channel
 
 
 def read_jpeg(path: File, most: int = MOST_PIXELS, strict: bool = False) -> CompressedImage:
@@ -89,9 +89,9 @@ def read_lossless(path: File, most: int = MOST_PIXELS) -> NDArray[np.uint8]:
     """
     data = read_bytes(path)
     image = open_image(data, path, most)
-    if image.format == "PNG" and data[PNG_DEPTH] > 8:  # Pillow cuts colours to 8 bits
+    if (bits := bits_of(image, data)) > 8:
         raise RestorationError(
-            f"{path} has {data[PNG_DEPTH]} bits per channel; convert it to 8-bit RGB or grey"
+            f"{path} has {bits} bits per channel; convert it to 8-bit RGB or grey"
         )
     if image.format not in LOSSLESS:
         raise RestorationError(

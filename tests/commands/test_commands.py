@@ -11,7 +11,7 @@ from PIL import Image
 
 from restoration.__main__ import main
 from restoration.cli import check_trainer, with_shipped_configs
-from restoration.commands.inputs import find_inputs, told_left_out
+from restoration.commands.inputs import Input, find_inputs, told_left_out
 from restoration.commands.report import parser
 from restoration.commands.restore_plan import Job, format_of, is_file_name, plan
 from restoration.errors import Interrupted, RestorationError, UsageError
@@ -216,3 +216,15 @@ def test_a_process_knows_which_image_is_its_own(monkeypatch):
     assert local_rank() == 2
     monkeypatch.setenv("LOCAL_RANK", "1")  # a process that the trainer has started
     assert local_rank() == 1
+
+
+def test_names_that_are_alike_once_written_are_told_apart(tmp_path):
+    long = "x" * 170
+    names = [f"{long}1.jpg", f"{long}2.jpg", "photo.jpg", "photo.jpeg", "photo.jpg.jpg", "b.jpg"]
+    inputs = [Input(tmp_path / name) for name in names]
+    targets = [job.target.name for job in plan(inputs, tmp_path / "out")]
+    assert len(set(targets)) == len(names)
+    assert targets[3:] == ["photo.jpeg.restored.png", targets[4], "b.restored.png"]
+    assert all(len(name) < 200 for name in targets)
+    again = [job.target.name for job in plan(inputs[::-1], tmp_path / "out")]
+    assert again == targets[::-1]  # whatever the order

@@ -1,5 +1,6 @@
 """The report: numbers known beforehand, from result files written here."""
 
+import contextlib
 import csv
 import json
 import re
@@ -20,7 +21,7 @@ from restoration.experiments.protocol import better_weights, cells_of, mean_diff
 from restoration.experiments.report.claims import claims
 from restoration.experiments.report.document import Document, Table
 from restoration.experiments.report.paper import TABLES
-from restoration.experiments.report.plots import figure_3, mean_curve, panels, psnr_figure
+from restoration.experiments.report.plots import figure_3, figure_4, mean_curve, panels, psnr_figure
 from restoration.experiments.report.tables import coverage
 from restoration.experiments.results import one_experiment, read_records
 from restoration.run_folder import is_finished
@@ -186,6 +187,29 @@ def test_runs_whose_divergence_runs_away_are_counted(runs):
         table = claims(cells, better_weights(cells)).rows
         told.append([row[2:] for row in table if "runs whose divergence" in row[0]])
     assert told == [[], [["1 of 2", "", "", "2", "2"]]]
+
+
+def test_lambdas_are_compared_on_the_images_that_both_have(tmp_path):
+    """The better one has run on a hard image, too."""
+    for image, height in (("a", 27.0), ("b", 29.0)):
+        write_run(tmp_path, image, 50, height, "kl_q_mse", 10.0)
+        write_run(tmp_path, image, 50, height + 0.3, "kl_q_mse", 100.0)
+    write_run(tmp_path, "hard", 50, 20.0, "kl_q_mse", 100.0)
+    (cell,) = better_weights(cells_of(read_records(tmp_path)[0])).values()
+    assert cell.configuration.weight == 100
+
+
+def test_a_report_does_without_histograms_where_the_image_is_another_by_now(tmp_path):
+    folder = write_run(tmp_path / "runs", "a", 50, 27.0)
+    Image.new("RGB", (16, 16)).save(folder / "restored.png")
+    (record,), _ = read_records(tmp_path / "runs")
+    for place, side, drawn in (("a.png", 16, True), ("small.png", 8, False)):
+        Image.new("RGB", (2 * side, side)).save(tmp_path / place)
+        result = record.result | {"image": str(tmp_path / place)}
+        assert (figure_4(replace(record, result=result)) is not None) == drawn
+    packed = replace(record, result=record.result | {"image": "a.png"})
+    with contextlib.chdir(tmp_path):
+        assert figure_4(packed) is None  # some a.png
 
 
 def test_runs_of_other_settings_are_left_out_and_told(runs, tmp_path, capsys):

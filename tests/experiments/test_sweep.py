@@ -453,3 +453,18 @@ def test_a_misspelt_option_names_the_right_one(capsys):
     error = capsys.readouterr().err
     assert "unknown option --enginee, did you mean --engine?" in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("checkpoint", [True, False])
+@pytest.mark.parametrize("name", ["curves.csv", "result.json"])
+def test_damaged_runs_are_done_again(checkpoint, name):
+    (run,) = runs()
+    assert sweep([run], InProcess(), retries=0) == 0
+    whole = {n: (run.folder / n).read_bytes() for n in ("curves.csv", "result.json")}
+    (run.folder / name).write_bytes(whole[name][:-5])
+    if not checkpoint:
+        (run.folder / "last.ckpt").unlink()
+    assert not run.finished
+    assert sweep([run], InProcess(), retries=0) == 0
+    assert run.finished
+    assert (run.folder / "curves.csv").read_bytes() == whole["curves.csv"]

@@ -6,10 +6,12 @@ import struct
 import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin, TiffTags
+from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
 from restoration.errors import RestorationError
 from restoration.formats.metadata import Metadata, read_metadata
+from restoration.formats.tiff import tiff
 from restoration.jpeg import read_jpeg, read_picture
 from restoration.support.files import Content
 
@@ -20,10 +22,14 @@ def segment(marker: int, content: bytes) -> bytes:
     return b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content
 
 
-def jpeg(photo, **options) -> bytes:
+def saved(photo, form, **options) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(photo[:32, :48]).save(file, format="JPEG", **options)
+    Image.fromarray(photo[:32, :48]).save(file, format=form, **options)
     return file.getvalue()
+
+
+def jpeg(photo, **options) -> bytes:
+    return saved(photo, "JPEG", **options)
 
 
 def read(data: bytes) -> Metadata:
@@ -148,3 +154,27 @@ def test_a_tag_of_a_wrong_type_is_told(photo):
     Image.fromarray(photo[:32, :48]).save(file, "TIFF", tiffinfo=tags)
     with pytest.raises(RestorationError, match=r"odd\.tif is damaged"):
         read_picture(Content(file.getvalue(), "odd.tif"))
+
+
+def test_what_a_tiff_says_of_its_picture_is_read(photo):
+    exif = Image.Exif()
+    exif[315], exif[33432] = "me", "mine"
+    exif.get_ifd(34665)[0x9003] = "2020:01:01 00:00:00"
+    given = Metadata(exif=exif.tobytes())
+    found = read(tiff(photo[:32, :48].astype(np.uint16), given))
+    kept = Image.Exif()
+    kept.load(found.exif)
+    assert (kept[315], kept[33432]) == ("me", "mine")
+    assert kept.get_ifd(34665)[0x9003] == "2020:01:01 00:00:00"
+    assert 256 not in kept  # how it is stored
+    assert found.dpi is None  # Pillow makes one up
+    assert read(tiff(photo[:32, :48].astype(np.uint16), Metadata(dpi=(300, 300)))).dpi == (300, 300)
+    assert read(saved(photo, "TIFF")).exif is None
+
+
+def test_texts_of_a_png_may_have_any_name(photo):
+    texts = PngInfo()
+    for name in ("photoshop", "xmp", "exif", "icc_profile"):
+        texts.add_text(name, "a text")
+    metadata = read(saved(photo, "PNG", pnginfo=texts))
+    assert (metadata.exif, metadata.xmp, metadata.iptc, metadata.icc_profile) == (None,) * 4

@@ -5,6 +5,7 @@ import os
 import re
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
 
 import numpy as np
@@ -13,7 +14,9 @@ from PIL import Image, ImageCms, ImageOps
 from scipy.fft import idctn
 
 from restoration.errors import RestorationError
+from restoration.formats.metadata import NONE
 from restoration.formats.png import to_png
+from restoration.formats.tiff import tiff
 from restoration.jpeg import (
     CompressedImage,
     compress,
@@ -411,3 +414,29 @@ def test_huffman_frames_and_files_without_a_frame_pass(marker):
 @pytest.mark.parametrize("quality", [1, 5, 10, 25, 49, 50, 51, 75, 90, 95, 100])
 def test_the_quality_is_told_from_the_table(photo, quality):
     assert estimated_quality(compress(photo, quality).quantised.tables[0]) == quality
+
+
+def test_more_than_8_bits_are_refused_whatever_the_format(photo, tmp_path):
+    deep = photo[:32, :48].astype(np.uint16) * 257
+    (tmp_path / "a.tif").write_bytes(tiff(deep, NONE))
+    (tmp_path / "b.ppm").write_bytes(
+        b"P6\n# by hand\n48 32\n65535\n" + deep.astype(">u2").tobytes()
+    )
+    for name in ("a.tif", "b.ppm"):
+        with pytest.raises(RestorationError, match=f"{name} has 16 bits per channel"):
+            read_lossless(tmp_path / name)
+        with pytest.raises(RestorationError, match=f"{name} is not 8-bit RGB or grey"):
+            read_picture(tmp_path / name)
+    for name in ("c.tif", "c.ppm", "c.png"):
+        Image.fromarray(photo[:32, :48]).save(tmp_path / name)
+        assert (read_lossless(tmp_path / name) == photo[:32, :48]).all()
+
+
+def test_threads_leave_stderr_and_pillows_limit_as_they_were(photo, tmp_path):
+    Image.fromarray(photo[:32, :48]).save(tmp_path / "a.jpg")
+    before, limit = os.fstat(2), Image.MAX_IMAGE_PIXELS
+    with ThreadPoolExecutor(8) as threads:
+        read = list(threads.map(lambda _: read_picture(tmp_path / "a.jpg"), range(100)))
+    assert not any(jpeg.damage for jpeg in read)
+    assert os.path.samestat(os.fstat(2), before)
+    assert limit == Image.MAX_IMAGE_PIXELS

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from restoration.errors import Interrupted, RestorationError
 from restoration.experiments.grid import Run
-from restoration.run_folder import CHECKPOINT, GIVEN, LABELS, LOCK
+from restoration.run_folder import CHECKPOINT, GIVEN, LABELS, LOCK, RESULT
 from restoration.support.files import write_atomically
 
 
@@ -81,6 +81,9 @@ def attempt_alone(run: Run) -> tuple[str | None, str]:
         arguments = ["--config", str(run.folder / GIVEN), "--folder", str(run.folder)]
         arguments += ["--trainer.enable_progress_bar", "false"]
         checkpoint = run.folder / CHECKPOINT
+        if (run.folder / RESULT).exists():  # it or the curves are damaged: the run begins anew
+            (run.folder / RESULT).unlink()
+            checkpoint.unlink(missing_ok=True)
         if checkpoint.exists():
             arguments += ["--ckpt_path", str(checkpoint)]
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):

@@ -133,15 +133,17 @@ def figure_4(record: Record) -> Figure | None:
     from restoration.losses.source import Gaussian
 
     source, written = Path(str(record.result["image"])), record.folder / RESTORED
+    if not source.is_absolute():  # of a packed run: who knows where it lay
+        return None
+    width, height = record.result["size"]
     try:
         clean, output = read_lossless(source), read_lossless(written)
-    except RestorationError:  # missing or damaged: a report does without the figure
+        if clean.shape[:2] != (height, width):
+            clean = centre_crop(clean, width, source)
+    except RestorationError:  # missing, damaged or another: a report does without the figure
         return None
     if clean.shape[-1] != 3:
         return None
-    width, height = record.result["size"]
-    if clean.shape[:2] != (height, width):
-        clean = centre_crop(clean, width, source)
     jpeg = compress(clean, record.configuration.quality)
     model = Gaussian()(to_tensor(jpeg.pixels)).squeeze(0)
     figure, axes = pyplot().subplots(1, 3, figsize=(13, 3.6), layout="constrained")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +142,10 @@ def learn(
     """
     before = description_of(read_library(path), path) if path.exists() else None
     torch.manual_seed(description.seed)
-    net = (before or description).network()
+    if before is not None:
+        kept = {name: getattr(before, name) for name in ("widths", "blocks", "entry")}
+        description = replace(description, **kept)
+    net = description.network()
     saving = Saving(path, description, told)
     with quiet():
         trainer = Trainer(

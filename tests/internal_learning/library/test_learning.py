@@ -256,3 +256,15 @@ def test_the_loss_is_that_of_the_jpeg_at_first(photo):
     assert loss.item() == pytest.approx(
         ((jpeg - original) * 255 / 5.5).square().mean().item(), rel=1e-4
     )
+
+
+def test_a_library_that_goes_on_keeps_its_network(pictures, tmp_path):
+    """Whatever size the time that is left would have suggested."""
+    path = tmp_path / "library.ckpt"
+    learned(pictures, path, 1)
+    usual = Description(pictures=["a", "b", "c"], qualities=[10, 20, 30])
+    learn(pictures, path, usual, math.inf, 2)
+    library = load_library(path)
+    assert (library.description.widths, library.description.blocks) == ([8, 8], [1, 1])
+    assert library.description.pictures == ["a", "b", "c"]
+    assert library.description.steps == 2
