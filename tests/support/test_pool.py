@@ -27,7 +27,8 @@ TASKS = """
         if kind == "sleep":
             try:
                 open(argument, "w").close()
-                time.sleep(60)
+                for _ in range(600):  # a signal just before one long sleep would wait for its end
+                    time.sleep(0.1)
             except KeyboardInterrupt:
                 with open(argument, "w") as file:
                     file.write("checkpoint")
