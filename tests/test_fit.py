@@ -552,20 +552,25 @@ def test_the_command_without_arguments_explains_itself(capsys):
     assert "unknown command 'fitt'" in capsys.readouterr().err
 
 
-def test_ctrl_c_without_checkpoints_keeps_what_was_restored(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("checkpoints", [True, False])
+def test_asked_to_end_it_keeps_what_was_restored(
+    number, checkpoints, tmp_path, capsys, monkeypatch
+):
     step = DeepImagePrior.training_step
 
     def interrupted(self, *given):
         if self.global_step == 3:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
         return step(self, *given)
 
     monkeypatch.setattr(DeepImagePrior, "training_step", interrupted)
-    more = ["--trainer.max_steps", "9", "--trainer.enable_checkpointing", "false"]
+    more = ["--trainer.max_steps", "9", "--trainer.enable_checkpointing", str(checkpoints).lower()]
     assert main([*SMALL, *more, "--folder", str(tmp_path / "run")]) == 130
     said = capsys.readouterr().err
     assert "stopped after step 4 of 9" in said
-    assert "enable_checkpointing is false" in said
+    assert ("--ckpt_path last" if checkpoints else "enable_checkpointing is false") in said
     assert (tmp_path / "run" / "restored.png").exists()
-    assert not (tmp_path / "run" / "last.ckpt").exists()
+    assert not (tmp_path / "run" / "result.json").exists()
+    assert (tmp_path / "run" / "last.ckpt").exists() == checkpoints
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

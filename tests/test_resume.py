@@ -94,9 +94,8 @@ def test_a_killed_run_goes_on_to_the_same_end(tmp_path, whole):
     assert (tmp_path / RUN / "result.json").exists()
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow  # by one process, tests/test_fit.py
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_asked_to_end_it_saves_what_there_is_and_says_how_to_go_on(tmp_path, whole, number):
     """By Ctrl-C, or by a scheduler."""
     code, error = start_and_signal(tmp_path, number, at_step=16)
