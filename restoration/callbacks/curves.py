@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
@@ -80,7 +81,8 @@ class Curves(Callback):
         if not self.pending:
             return
         pending, self.pending = self.pending, []
-        values = iter(torch.stack([v.float() for _, s in pending for v in s.values()]).tolist())
+        fetched = torch.stack([v.float() for _, s in pending for v in s.values()])
+        values = map(shortest, fetched.tolist())
         for step, scalars in pending:
             row = {name: next(values) for name in scalars}
             self.rows.append({"step": step, **row})
@@ -127,6 +129,11 @@ class Curves(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the rows from a checkpoint."""
         self.rows = state_dict["rows"]
+
+
+def shortest(value: float) -> float:
+    """Turn a number of single precision into the one that as few digits as tell it apart write."""
+    return float(str(np.float32(value)))
 
 
 def tag(name: str) -> str:

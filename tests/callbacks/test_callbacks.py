@@ -75,6 +75,17 @@ def test_quality_measures_on_the_steps_due(photo):
     assert outputs["nmse"].item() == pytest.approx(0.01, rel=1e-4)  # |0.1 x|^2 / |x|^2
 
 
+def test_curves_write_no_more_digits_than_single_precision_has(tmp_path):
+    curves = Curves(every=1, flush_every=3)
+    curves.directory = tmp_path
+    values = torch.tensor([0.1, 1 / 3, -2.5e-38])
+    for step, value in enumerate(values, 1):
+        curves.on_train_batch_end(trainer_at(step), None, {"loss": value}, None, 0)
+    cells = [line.split(",")[1] for line in (tmp_path / "curves.csv").read_text().split()[1:]]
+    assert cells == ["0.1", "0.33333334", "-2.5e-38"]
+    assert np.array_equal(np.array(cells, np.float32), values.numpy())
+
+
 def test_curves_leave_cells_empty_where_nothing_was_measured(tmp_path):
     curves = Curves(every=2, flush_every=4)
     curves.directory = tmp_path
