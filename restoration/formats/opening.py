@@ -160,7 +160,7 @@ def bits_of(image: Image.Image, data: bytes) -> int:
     if image.format == "PNG":
         return data[PNG_DEPTH]
     if image.format == "TIFF":
-        return int(max(image.tag_v2.get(TIFF_BITS, (1,))))  # type: ignore[attr-defined]
+        return int(max(getattr(image, "tag_v2", {}).get(TIFF_BITS, (1,))))
     if image.format == "PPM" and (header := PPM_HEADER.match(data)):
         return int(header[1]).bit_length()
     return 8
