@@ -26,6 +26,23 @@ class Interrupted(Exception):  # noqa: N818 - not an error
 
 
 @contextmanager
+def enough_memory(name: object) -> Iterator[None]:
+    """Say of which file there was not enough memory for the work.
+
+    Raises:
+        RestorationError: there was not.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # the latter are torch's
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise RestorationError(
+            f"{name}: the memory does not suffice; close other programs, or give a smaller --tile"
+        ) from error
+
+
+@contextmanager
 def foreseen(name: object) -> Iterator[None]:
     """Turn what nobody foresaw into an error of one file, so that others are not left undone.
 
@@ -33,7 +50,8 @@ def foreseen(name: object) -> Iterator[None]:
         RestorationError: anything was raised but what is meant to stop the program.
     """
     try:
-        yield
+        with enough_memory(name):
+            yield
     except (RestorationError, BrokenPipeError):  # the latter: whoever read our output has left
         raise
     except OSError as error:

@@ -77,13 +77,14 @@ def restore_jpeg(
     if library is not None and budget is None and not recipe.alone:
         return restored_within(library, jpeg, side, device, advance)
     total = estimate_units(H, W, recipe)
+    unplanned = budget  # seconds, until it is known what networks do in them
     if budget is None:
         total += networks_work(H, W, recipe).units(library, device)
 
     def done(units: int) -> None:
         clock.advance(units)
         if advance:
-            advance(units, total)
+            advance(units, total if unplanned is None else max(total, clock.units_in(unplanned)))
 
     clock = Clock()
     with nullcontext(pool) if pool else network_pool(recipe.networks, device) as workers:
@@ -94,6 +95,7 @@ def restore_jpeg(
             start = 0.0 if workers.ready else START
             recipe = recipe_in(budget, clock, H, W, preset, device, library, start)
             total += networks_work(H, W, recipe).units(library, device)
+            unplanned = None
         if not (recipe.rounds or recipe.alone):
             if library is not None:
                 return restored_within(library, jpeg, side, device)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from PIL import Image
 from torch import Tensor
 
-from restoration.errors import RestorationError
+from restoration.errors import RestorationError, enough_memory
 from restoration.history import History, find_history
 from restoration.internal_learning.ensemble import network_pool
 from restoration.jpeg import (
@@ -104,17 +104,10 @@ def restored_tensor(
         RestorationError: see ``restore``.
     """
     recipe = recipe_of(settings)
-    own, found = known_of(picture, name, settings)
-    try:
-        with nullcontext(shared) if shared else shared_by(settings) as common:
-            method = method_of(settings, PRESETS[recipe], jpegs_in(picture, own, found), common)
-            image = restored_by(method, picture, own, found, advance)
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
-            raise
-        raise RestorationError(
-            f"{name}: the memory does not suffice; close other programs, or give a smaller --tile"
-        ) from error
+    with enough_memory(name), nullcontext(shared) if shared else shared_by(settings) as common:
+        own, found = known_of(picture, name, settings)
+        method = method_of(settings, PRESETS[recipe], jpegs_in(picture, own, found), common)
+        image = restored_by(method, picture, own, found, advance)
     before = to_tensor(picture.pixels)
     if settings.strength != 1:
         # the file's cells are convex: what is between lies in them as both ends do
@@ -160,16 +153,20 @@ def known_of(
     """
     if isinstance(picture, Separations):
         if settings.quality is not None:
-            raise RestorationError(f"{name} stores {picture.space}; --quality is for RGB and grey")
+            raise RestorationError(
+                f"{name} stores {picture.space}; --quality is for YCbCr and grey"
+            )
         return None, None
     if settings.quality is not None:
         return compress(picture.pixels, settings.quality).quantised, None
     own = picture.quantised if isinstance(picture, CompressedImage) else None
     found = find_history(picture.pixels, own) if settings.history == "auto" else None
     if own is None and found is None:
+        why = "shows no trace of JPEG compression"
+        if settings.history != "auto":
+            why = "is no JPEG, and no earlier one is searched for"
         raise RestorationError(
-            f"{name} shows no trace of JPEG compression; give --quality N to restore it as if it "
-            "had been saved at that quality"
+            f"{name} {why}; give --quality N to restore it as if it had been saved at that quality"
         )
     return own, found
 

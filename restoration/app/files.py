@@ -68,7 +68,11 @@ class Visits:
         self.give_up(page)
         self.arrived(page, [*sources, *filter(None, [truth])])
         folder = Path(tempfile.mkdtemp(dir=self.root))
-        pictures = pictures_in(folder, sources, recipe, truth)
+        try:
+            pictures = pictures_in(folder, sources, recipe, truth)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)  # the disk is full, say: it is nobody's yet
+            raise
         work = self.works[page] = Work(folder, pictures, seconds)
         self.desk.add(work)
         return work
@@ -122,14 +126,14 @@ def pictures_in(
 
 def unique(names: Sequence[str]) -> list[str]:
     """Number the names that come again: a.jpg, a.jpg become a.jpg, a-2.jpg."""
-    taken: list[str] = []
+    taken: dict[str, str] = {}  # some disks tell no small letters from capital ones
     for name in names:
         path, number = Path(name), 1
-        while name in taken:
+        while name.casefold() in taken:
             number += 1
             name = f"{path.stem}-{number}{path.suffix}"
-        taken.append(name)
-    return taken
+        taken[name.casefold()] = name
+    return list(taken.values())
 
 
 def bring(source: Path, target: Path) -> None:

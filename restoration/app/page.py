@@ -162,11 +162,13 @@ class Page:
                 new = self.drawn(work) | self.finished(work, first=not count)
                 count, current = len(work.finished), work.current
             yield new | {self.progress: bar(work, self.visits.desk.ahead(work))}
-        last: dict[Any, Any] = {self.start: gr.update(visible=True)}
-        last[self.stop] = gr.update(visible=False)
+        yield {self.start: gr.update(visible=True), self.stop: gr.update(visible=False)}
         if count > 1 and work is self.visits.works.get(page_of(request)):  # not closed meanwhile
-            last[self.zip] = gr.update(value=str(zipped(work)), visible=True)
-        yield last
+            try:
+                path = zipped(work)
+            except OSError as error:
+                raise gr.Error(f"no ZIP could be made: {error}", print_exception=False) from error
+            yield {self.zip: gr.update(value=str(path), visible=True)}
 
     def drawn(self, work: Work) -> dict:
         """Draw progress and table."""

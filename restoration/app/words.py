@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any
 
 from restoration.app.work import Picture, Work
+from restoration.commands.restore_table import EQUAL
 from restoration.support.durations import readable
 
 
@@ -25,14 +27,14 @@ def gain(report: dict[str, Any]) -> str:
     if report["jpeg"] is None:
         return ""
     before, after = (report[image]["psnr"] for image in ("jpeg", "restored"))
-    if before is None or after is None:  # equal to the original
-        return "equal to the original"
+    if before is None or after is None:  # infinite
+        return " → ".join(EQUAL if x is None else f"{x:.2f} dB" for x in (before, after))
     return f"{before:.2f} dB → {after:.2f} dB ({after - before:+.2f})"
 
 
 def plain(error: str) -> str:
     """Leave out of an error what only helps on the command line."""
-    return error.split("; give --")[0]
+    return re.split(", or give a smaller --tile|; give --", error)[0]
 
 
 def remark(picture: Picture, work: Work, number: int) -> str:
@@ -88,10 +90,11 @@ def status(work: Work, ahead: int) -> str:
         return f"{what}: {', '.join(parts)}"
     if ahead:
         return f"Waiting: {ahead} before you"
-    if work.current is None or not work.fraction():
+    current = work.current  # another thread ends the work meanwhile
+    if current is None or not work.fraction():
         return "Starting"
-    name = work.pictures[work.current].task.source
-    count = f"{work.current + 1} of {number}: " if number > 1 else ""
+    name = work.pictures[current].task.source
+    count = f"{current + 1} of {number}: " if number > 1 else ""
     seconds = work.seconds_left()
     left = "" if seconds is None else f", about {readable(seconds)} left"
     return f"{count}{name}, {100 * work.fraction():.0f} %{left}"

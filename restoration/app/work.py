@@ -110,13 +110,14 @@ class Work:
 
     def fraction(self) -> float:
         """Tell how much of the work is done, 0 to 1."""
-        if self.current is None:
+        current = self.current  # another thread ends the work meanwhile
+        if current is None:
             return 1.0 if self.over.is_set() else 0.0
         if self.budget is not None:  # what there is to do follows from the time
             part = min((time.monotonic() - self.began) / self.budget, 1.0)
-            return (self.current + part) / len(self.pictures)
+            return (current + part) / len(self.pictures)
         weights = [picture.weight for picture in self.pictures]
-        done = sum(weights[: self.current]) + self.part * weights[self.current]
+        done = sum(weights[:current]) + self.part * weights[current]
         return done / sum(weights)
 
     def seconds_left(self) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -55,6 +56,8 @@ def restore(kept: Kept, task: Task, tell: Tell) -> dict[str, Any] | RestorationE
     )
     original = [] if truth is None else ["--truth", str(truth)]
     options = parser().parse_args([*task.recipe, *original, str(source)])
+    # files that reading needs for a moment go with the request's, also if this process is killed
+    tempfile.tempdir = str(task.folder)
     try:
         with foreseen(task.source):
             picture = read_picture(source, options.max_pixels, options.strict)
@@ -65,9 +68,9 @@ def restore(kept: Kept, task: Task, tell: Tell) -> dict[str, Any] | RestorationE
             report = restore_file(
                 source, task.target, options, PNG_8, lambda done, total: tell((done, total)), shared
             )
+            return report | {"stored": stored(picture)}
     except RestorationError as error:
         return RestorationError(str(error).replace(f"{task.folder}{os.sep}", ""))
-    return report | {"stored": stored(picture)}
 
 
 def save(image: Image.Image, path: Path) -> None:
@@ -87,6 +90,8 @@ def stored(picture: CompressedImage | Separations | Picture) -> str | None:
 def subsampling(sampling: tuple[tuple[int, int], ...]) -> str:
     """Name the resolution of the colours as people do: "4:2:0", or "grey" without colours.
 
+    What has no such name, with colours finer than the brightness, is "of unusual sampling".
+
     Args:
         sampling: (vertical, horizontal) sampling factors of each component.
     """
@@ -94,6 +99,9 @@ def subsampling(sampling: tuple[tuple[int, int], ...]) -> str:
         return "grey"
     (v, h), (v_colour, h_colour) = sampling[:2]
     across, down = h // h_colour, v // v_colour  # pixels that share a colour
+    even = not v % v_colour and not h % h_colour
+    if not even or sampling[1] != sampling[2] or across not in (1, 2, 4) or down not in (1, 2):
+        return "of unusual sampling"
     return f"4:{4 // across}:{4 // across if down == 1 else 0}"
 
 

@@ -44,7 +44,8 @@ def completion(shell: str, commands: Sequence[str]) -> str:
 
 def fit() -> argparse.ArgumentParser:
     """Describe ``fit`` as far as completion goes; its parser is not that of the others."""
-    parser = argparse.ArgumentParser(add_help=False)
+    # shtab makes no script for zsh or fish of a command without a description
+    parser = argparse.ArgumentParser(description="Optimise a network.", add_help=False)
     for option in dict.fromkeys(OPTION.findall(kept_help() or made_help())):
         parser.add_argument(option, type=Path)
     return parser

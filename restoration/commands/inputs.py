@@ -74,6 +74,8 @@ def find_inputs(
                 continue
         except OSError as error:
             raise UsageError(f"cannot look into {text}: {error.strerror}") from error
+        if not files and not path.is_dir():
+            raise UsageError(f"no file is named as {text}")
         if not files:
             rest = f"; there are {told_left_out(left[text])}" if left.get(text) else ""
             raise UsageError(f"no JPEG files ({', '.join(SUFFIXES)}) in {text}{rest}")

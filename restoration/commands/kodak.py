@@ -48,9 +48,9 @@ def pixel_hash(content: bytes, name: str) -> str:
         with Image.open(io.BytesIO(content)) as image:
             pixels = np.asarray(image)
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise RestorationError(f"{name}: what came is not an image ({error})") from error
+        raise RestorationError(f"{name} is not an image") from error
     if pixels.dtype != np.uint8 or sorted(pixels.shape) != [3, 512, 768]:
-        raise RestorationError(f"{name}: not an RGB image of 768 x 512 pixels: {pixels.shape}")
+        raise RestorationError(f"{name} is not an RGB image of 768 x 512 pixels")
     return hashlib.sha256(pixels.tobytes()).hexdigest()
 
 
@@ -91,10 +91,13 @@ def fetch(name: str, folder: Path, page: str, first_seen: dict[str, str]) -> str
     path = folder / f"{name}.png"
     there = path.exists()
     content = path.read_bytes() if there else download(f"{page.rstrip('/')}/{name}.png")
-    found = pixel_hash(content, str(path))
+    advice = "delete it and fetch it again" if there else "it was not written"
+    try:
+        found = pixel_hash(content, str(path))
+    except RestorationError as error:
+        raise RestorationError(f"{error}; {advice}") from error
     expected = PIXELS.get(name) or first_seen.get(name)
     if expected not in (None, found):
-        advice = "delete it and fetch it again" if there else "it was not written"
         raise RestorationError(f"{path}: its pixels are not those of the Kodak image; {advice}")
     if not there:
         write_atomically(path, content)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restoration.commands.inputs import find_inputs, tell_left_out
+from restoration.commands.restore_plan import check_writable
 from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.formats.opening import MOST_PIXELS
-from restoration.support.durations import readable
+from restoration.support.durations import typed
 from restoration.support.progress import Display
 from restoration.support.usage import DEVICES, Parser, duration, seed
 
@@ -40,7 +41,13 @@ def parser() -> Parser:
     )
     p.add_argument("inputs", nargs="+", metavar="INPUT", help="JPEG files, folders or patterns")
     p.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="LIBRARY.ckpt", help="the library"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="LIBRARY.ckpt",
+        help="the library; the folder LIBRARY.ckpt.estimates beside it spares time when learning "
+        "goes on, and can be deleted",
     )
     p.add_argument(
         "--budget", type=duration, default="1h", help="time of all learning: 30m, 8h (default: 1h)"
@@ -64,8 +71,6 @@ def run(options: argparse.Namespace) -> int:
     library: Path = options.output
     if library.suffix != ".ckpt":
         raise UsageError(f"{library}: a library is a .ckpt file")
-    if not library.parent.is_dir():
-        raise RestorationError(f"cannot write {library}: {library.parent} is not a folder")
     inputs, left = find_inputs(options.inputs, options.recursive)
     tell_left_out(left)
     paths = [found.source for found in inputs]
@@ -102,6 +107,7 @@ def learn_from(
     from restoration.support.devices import device_named
     from restoration.support.processes import cores
 
+    check_writable(library, overwrite=True)
     device = device_named(device)
     spent = 0.0
     refused: list[RestorationError] = []
@@ -111,7 +117,7 @@ def learn_from(
         print(f"going on with {library}: {before.summary()}", file=sys.stderr)
         if spent >= budget:
             print(
-                f"its budget is spent; for more give --budget, say {readable(2 * spent)}",
+                f"its budget is spent; for more give --budget, say {typed(2 * spent)}",
                 file=sys.stderr,
             )
             return refused
@@ -133,6 +139,8 @@ def learn_from(
             + ("; give a longer --budget" if late else "")
         )
     took = time.monotonic() - began
+    if took >= budget - spent:
+        raise RestorationError("the first estimates took all the time; give a longer --budget")
     # that of a library is kept
     size = USUAL if library.exists() else size_within(budget - took, device)
     progress = LearningProgress(budget)

@@ -109,7 +109,7 @@ def attempt(
         RestorationError: that cannot be had, so that no file can be restored.
     """
     report: dict[str, Any] = {"input": str(job.source)}
-    if job.target != STANDARD and os.path.isfile(job.target) and not options.overwrite:
+    if is_done(job, options):
         print(f"{job.source}: skipped, {job.target} exists", file=sys.stderr)
         return report | {"skipped": str(job.target)}
     try:
@@ -139,6 +139,11 @@ def attempt(
     return report | {"output": str(job.target), **done}
 
 
+def is_done(job: Job, options: argparse.Namespace) -> bool:
+    """Whether a file is skipped, because its result is there."""
+    return job.target != STANDARD and os.path.isfile(job.target) and not options.overwrite
+
+
 def failed(error: RestorationError) -> dict[str, str]:
     """Tell why a file failed; the others do not suffer from it."""
     print(f"restoration restore: error: {error}", file=sys.stderr)
@@ -157,6 +162,8 @@ def learn_together(jobs: Sequence[Job], options: argparse.Namespace) -> None:
         raise UsageError("--together needs -o FOLDER, in which the network is kept")
     if options.network is not None:
         raise UsageError("--together makes a network of its own; leave --network out")
+    if all(is_done(job, options) for job in jobs):
+        return  # nothing would be restored with it
     paths = [job.source for job in jobs if isinstance(job.source, Path)]
     options.network = options.output / TOGETHER
     budget = options.budget or seconds_of(TOGETHER_TIME)

@@ -97,7 +97,12 @@ def parser() -> Parser:
         action="store_true",
         help="write nothing beside the picture but its colour profile, which colours need",
     )
-    p.add_argument("--compare", type=Path, metavar="SHEET.png", help="write before and after")
+    p.add_argument(
+        "--compare",
+        type=Path,
+        metavar="SHEET.png",
+        help="write before and after: the middle 192 x 192 pixels",
+    )
     p.add_argument("--json", action="store_true", help="print the reports as JSON")
     p.add_argument("--overwrite", action="store_true", help="replace existing outputs")
     return p

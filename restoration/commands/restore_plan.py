@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from restoration.commands.inputs import MADE, STANDARD, Input
 from restoration.errors import RestorationError, UsageError
 from restoration.formats.writing import FORMATS, PNG_8, Format, format_of_name
 from restoration.support.files import Content, safe_name
+
+PICTURE = re.compile(r"\.[A-Za-z]{2,4}")  # what endings of files look like, and "v1.2" does not
 
 OTHER_IMAGES = (".jpe", ".jfif", ".bmp", ".gif", ".heic", ".avif", ".jp2", ".ppm", ".tga")
 
@@ -40,8 +43,9 @@ def is_file_name(output: Path | None) -> bool:
     if output is None or os.path.isdir(output):
         return False
     if output.suffix.lower() in OTHER_IMAGES:
-        endings = ", ".join(dict.fromkeys(f.suffixes[0] for f in FORMATS))
-        raise UsageError(f"{output}: such files are not written; end the name in one of {endings}")
+        raise UsageError(
+            f"{output}: such files are not written; end the name in one of {endings()}"
+        )
     return format_of_name(output) is not None
 
 
@@ -75,6 +79,8 @@ def plan(inputs: Sequence[Input], output: Path | None, form: Format = PNG_8) -> 
         if len(inputs) > 1:
             raise UsageError(f"{output} cannot hold {len(inputs)} images; name a folder")
         return [Job(inputs[0].source, output)]
+    if output is not None and len(inputs) == 1 and PICTURE.fullmatch(output.suffix):
+        check_folder(output)
     places = [
         (source, (source.parent if output is None else output / below) / safe_name(source.stem))
         for source, below in inputs
@@ -96,6 +102,24 @@ def plan(inputs: Sequence[Input], output: Path | None, form: Format = PNG_8) -> 
             )
         jobs[target] = Job(source, target)
     return list(jobs.values())
+
+
+def check_folder(output: Path) -> None:
+    """Refuse to make a folder that is named as a picture, where a single one is written.
+
+    Raises:
+        UsageError: it is not there yet.
+    """
+    if not os.path.isdir(output):
+        raise UsageError(
+            f"{output}: such files are not written; end the name in one of {endings()}, or make "
+            "the folder first"
+        )
+
+
+def endings() -> str:
+    """List the endings of files that are written, one of each format."""
+    return ", ".join(dict.fromkeys(f.suffixes[0] for f in FORMATS))
 
 
 def short_hash(name: str) -> str:

@@ -41,8 +41,10 @@ def parser() -> Parser:
     p.add_argument("--dry-run", action="store_true", help="List the runs and estimate the time.")
     ray = p.add_argument_group("engine ray")
     ray.add_argument("--address", help="Running cluster, or auto (default: start one here).")
-    ray.add_argument("--cpus-per-run", type=int, default=1, help="Cores of a run.")
-    ray.add_argument("--gpus-per-run", type=float, default=0.0, help="0.25: four runs share a GPU.")
+    ray.add_argument("--cpus-per-run", type=int, help="Cores of a run (default: 1).")
+    ray.add_argument(
+        "--gpus-per-run", type=float, help="0.25: four runs share a GPU (default: none)."
+    )
     return p
 
 
@@ -64,7 +66,10 @@ def engine_of(options: argparse.Namespace) -> Engine:
         from restoration.experiments.engines.ray_cluster import RayEngine
 
         return RayEngine(
-            options.workers, options.address, options.cpus_per_run, options.gpus_per_run
+            options.workers,
+            options.address,
+            options.cpus_per_run or 1,
+            options.gpus_per_run or 0.0,
         )
     from restoration.experiments.engines.local import LocalEngine
 
@@ -109,6 +114,14 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     if options.workers is not None and options.workers < 1:
         raise UsageError("--workers must be at least 1")
+    if options.engine != "ray":
+        for option in ("address", "cpus_per_run", "gpus_per_run"):
+            if getattr(options, option) is not None:
+                raise UsageError(f"--{option.replace('_', '-')} goes with --engine ray")
+    elif options.cpus_per_run is not None and options.cpus_per_run < 1:
+        raise UsageError("--cpus-per-run must be at least 1")
+    elif options.gpus_per_run is not None and options.gpus_per_run < 0:
+        raise UsageError("--gpus-per-run must not be negative")
     runs = runs_of(read_grid(options.grid, options.set), options.data_root, options.output)
     runs = shard_of(runs, options.shard)
     if options.dry_run:

@@ -119,7 +119,8 @@ def checked(content: Config, path: str) -> Grid:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Grid)
     try:
-        grid: Grid = Grid(**parser.instantiate(parser.parse_object(content)))
+        # not instantiated: classes that ``set`` names are made by each run
+        grid: Grid = Grid(**parser.parse_object(content).as_dict())
     except (ArgumentError, TypeError, ValueError, RecursionError) as error:
         raise RestorationError(f"{path}: {plain(str(error), ())}") from error
     return grid

@@ -41,6 +41,10 @@ class Clock:
         """Count units that are done."""
         self.told.append((time.monotonic(), self.told[-1][1] + units))
 
+    def units_in(self, seconds: float) -> int:
+        """Tell the units of all work of so many seconds, at the pace of that which is done."""
+        return int(self.told[-1][1] * seconds / max(self.spent, 1e-3))
+
     @property
     def spent(self) -> float:
         """Tell the seconds from the start to the last unit."""

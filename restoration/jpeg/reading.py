@@ -95,8 +95,8 @@ def read_lossless(path: File, most: int = MOST_PIXELS) -> NDArray[np.uint8]:
         )
     if image.format not in LOSSLESS:
         raise RestorationError(
-            f"{path} is a {image.format}, but a lossless image is needed for the truth or with "
-            "--data.quality; to restore a JPEG as it is, leave --data.quality out"
+            f"{path} is a {image.format}, but what is measured against, or compressed first, has "
+            "to be lossless, such as PNG; restore a JPEG as it is, without a quality to save it at"
         )
     if image.mode in ("RGBA", "LA", "P", "1"):
         opaque = image.convert("RGBA")

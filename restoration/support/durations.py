@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from restoration.errors import RestorationError
@@ -16,6 +17,14 @@ def readable(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+def typed(seconds: float) -> str:
+    """Write a duration as ``seconds_of`` reads it, rounded up."""
+    for unit, most in (("s", 90), ("m", 5400)):
+        if seconds < most:
+            return f"{math.ceil(seconds / UNITS[unit])}{unit}"
+    return f"{math.ceil(seconds / UNITS['h'])}h"
 
 
 def seconds_of(text: str) -> float:

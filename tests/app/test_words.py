@@ -6,6 +6,7 @@ import pytest
 
 from restoration.app.words import bar, caption, found, gain, plain, rows, status
 from restoration.app.work import Picture, Task, Work
+from restoration.errors import RestorationError, foreseen
 
 REPORT = {
     "size": (640, 480),
@@ -58,13 +59,17 @@ def test_what_became_of_colours_and_what_is_missing_is_told():
 def test_the_gain_is_told_where_there_is_an_original():
     assert gain(REPORT) == ""
     assert gain(MEASURED) == "26.29 dB → 28.00 dB (+1.71)"
-    assert gain(MEASURED | {"restored": {"psnr": None}}) == "equal to the original"
+    assert gain(MEASURED | {"restored": {"psnr": None}}) == "26.29 dB → equal to the original"
+    assert gain(MEASURED | {"jpeg": {"psnr": None}}) == "equal to the original → 28.00 dB"
 
 
 def test_options_of_the_command_line_are_left_out_of_errors():
     told = "a.png shows no trace of JPEG compression; give --quality N to restore it as if it had"
     assert plain(told) == "a.png shows no trace of JPEG compression"
     assert plain("a.png is empty") == "a.png is empty"
+    with pytest.raises(RestorationError) as raised, foreseen("a.jpg"):
+        raise MemoryError
+    assert plain(str(raised.value)) == "a.jpg: the memory does not suffice; close other programs"
 
 
 def test_names_cannot_write_on_the_page():

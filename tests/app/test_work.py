@@ -1,6 +1,9 @@
 """Requests wait their turn, can be cancelled at any time, and leave nothing behind."""
 
 import json
+import os
+import shutil
+import tempfile
 import textwrap
 import time
 import zipfile
@@ -121,6 +124,34 @@ def test_nothing_stays_of_a_page_that_is_closed(visits):
 def test_names_that_come_again_are_numbered():
     assert unique(["a.jpg", "b.jpg", "a.jpg", "a.jpg"]) == ["a.jpg", "b.jpg", "a-2.jpg", "a-3.jpg"]
     assert unique(["a.jpg", "a-2.jpg", "a.jpg"]) == ["a.jpg", "a-2.jpg", "a-3.jpg"]
+    assert unique(["a.jpg", "A.JPG"]) == ["a.jpg", "A-2.JPG"]  # one file on some disks
+
+
+def test_files_that_could_not_be_brought_leave_nothing(visits, monkeypatch):
+    def full(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    monkeypatch.setattr(os, "link", full)
+    with pytest.raises(OSError, match="No space"):
+        visits.begin("page", ["a.jpg"], FAST)
+    assert list(visits.root.iterdir()) == []
+
+
+def test_what_reading_needs_for_a_moment_lies_with_the_request(tmp_path, monkeypatch):
+    """Else it would stay where the process is killed."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    asked = []
+
+    def read(*_):
+        asked.append(tempfile.gettempdir())
+        raise RestorationError("that will do")
+
+    monkeypatch.setattr(worker, "read_picture", read)
+    target = tmp_path / "a.png"
+    task = Task(tmp_path, "a.jpg", None, FAST, target, target, target)
+    assert isinstance(worker.restore(Kept(), task, print), RestorationError)
+    assert asked == [str(tmp_path)]
 
 
 @pytest.mark.parametrize(("option", "name"), [(0, "4:4:4"), (1, "4:2:2"), (2, "4:2:0")])
@@ -138,6 +169,9 @@ def test_subsampling_of_rows_alone_of_more_and_of_grey():
     assert subsampling(((2, 1), (1, 1), (1, 1))) == "4:4:0"
     assert subsampling(((1, 4), (1, 1), (1, 1))) == "4:1:1"
     assert subsampling(((1, 1),)) == "grey"
+    for odd in (((1, 1), (2, 2), (2, 2)), ((1, 2), (2, 1), (2, 1)), ((2, 2), (2, 1), (1, 2))):
+        assert subsampling(odd) == "of unusual sampling"
+    assert subsampling(((3, 1), (1, 1), (1, 1))) == "of unusual sampling"
 
 
 @pytest.mark.parametrize(

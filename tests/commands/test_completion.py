@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import shtab
 
 from restoration.__main__ import COMMANDS, main
 
@@ -53,6 +54,12 @@ def test_bash_completes_commands_options_and_files(script, line, offered):
     assert offered <= set(done.stdout.split())
     if not line.endswith(" "):
         assert offered == set(done.stdout.split())
+
+
+@pytest.mark.parametrize("shell", shtab.SUPPORTED_SHELLS)
+def test_each_shell_gets_a_script_with_the_options_of_fit(shell, capsys):
+    assert main(["--print-completion", shell]) == 0
+    assert "trainer.max_steps" in capsys.readouterr().out
 
 
 def test_every_command_is_completed(script):

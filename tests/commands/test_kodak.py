@@ -78,6 +78,10 @@ def test_what_is_not_the_image_is_refused(page, tmp_path, monkeypatch, capsys):
     assert "not those of the Kodak image" in lines[2]
     assert "cannot fetch" in lines[3]
     assert not list(folder.iterdir())
+    (folder / "kodim01.png").write_bytes(b"half a file")
+    assert main(["kodak", str(folder), "--page", address]) == 1
+    told = capsys.readouterr().err.splitlines()[0]
+    assert told.endswith("kodim01.png is not an image; delete it and fetch it again")
 
 
 def test_known_hashes_are_those_of_the_images_at_hand(kodak):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from restoration.__main__ import main
-from restoration.commands import learn
+from restoration.commands import learn, restore
 from restoration.internal_learning.library import checkpoint
 from restoration.support import progress
 
@@ -27,17 +27,17 @@ def test_a_library_is_learned_gone_on_with_and_applied(folder, tmp_path, capsys,
     monkeypatch.setattr(learn, "PREPARATION", 100)  # on a busy machine too
     library = tmp_path / "library.ckpt"
     command = ["learn", str(folder), "-o", str(library), "--budget"]
-    assert main([*command, "4s"]) == 1  # a file was left out
+    assert main([*command, "8s"]) == 1  # a file was left out
     told = capsys.readouterr()
     assert f"{folder}: left out 1 folder (--recursive looks inside)" in told.err
     assert "left out:" in told.err
     assert "0.jpg" in told.err
     assert "on 2 pictures of quality 20 to 30" in told.err
     before = library.read_bytes()
-    assert main([*command, "4s"]) == 0
-    assert "its budget is spent" in capsys.readouterr().err
+    assert main([*command, "8s"]) == 0
+    assert "its budget is spent; for more give --budget, say 1" in capsys.readouterr().err
     assert library.read_bytes() == before
-    assert main([*command, "6s"]) == 1
+    assert main([*command, "10s"]) == 1
     assert "going on with" in capsys.readouterr().err
     assert library.read_bytes() != before
 
@@ -72,9 +72,23 @@ def test_pictures_are_learned_from_and_restored_together(folder, tmp_path, capsy
     before = library.read_bytes()
     assert main([*command, "--overwrite"]) == 1
     assert library.read_bytes() == before  # its time is spent
+    monkeypatch.setattr(restore, "learn_from", None)  # which is not called where all is there
+    (folder / "0.jpg").unlink()
+    capsys.readouterr()
+    assert main([*command, "--budget", "9h"]) == 0
+    assert "0 restored, 2 skipped" in capsys.readouterr().out
     for wrong in (command[:-2], [*command, "--network", str(library)]):
         assert main(wrong) == 2
         assert "--together" in capsys.readouterr().err
+
+
+def test_a_network_that_has_learned_nothing_is_not_written(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(learn, "PREPARATION", 1000)
+    library = tmp_path / "library.ckpt"
+    (folder / "0.jpg").unlink()
+    assert main(["learn", str(folder), "-o", str(library), "--budget", "0.05s"]) == 1
+    assert "the first estimates took all the time" in capsys.readouterr().err
+    assert not library.exists()
 
 
 def test_what_cannot_be_learned_from_is_told_in_one_line(folder, tmp_path, capsys):

@@ -18,7 +18,7 @@ from restoration.__main__ import main
 from restoration.errors import RestorationError
 from restoration.experiments.archive import pack, unpacked
 from restoration.experiments.protocol import better_weights, cells_of, mean_difference
-from restoration.experiments.report.claims import claims
+from restoration.experiments.report.claims import beats_jpeg, claims
 from restoration.experiments.report.document import Document, Table
 from restoration.experiments.report.paper import TABLES
 from restoration.experiments.report.plots import figure_3, figure_4, mean_curve, panels, psnr_figure
@@ -342,6 +342,17 @@ def test_the_whole_report(runs, tmp_path, capsys):
     ]
     assert rows_of(out / "table3.csv")[0]["PSNR / dB"] == "25.00"
     assert rows_of(out / "beats_jpeg.csv")[0]["cells above the JPEG"] == "6 of 6"
+
+
+def test_the_best_cell_is_that_of_the_images_that_all_cells_have(tmp_path):
+    write_run(tmp_path, "a", 50, 29.0)  # +4 dB, on b +1: a mean of +2.5
+    write_run(tmp_path, "b", 50, 26.0)
+    write_run(tmp_path, "a", 50, 28.0, network="high")  # +3, on a alone
+    write_run(tmp_path, "b", 50, 24.0, network="medium", quality=25)
+    records, _ = read_records(tmp_path)
+    rows = beats_jpeg(cells_of(records)).rows
+    assert rows[0] == ["10", "2 of 2", "low MSE", "+4.00", "1"]
+    assert rows[1] == ["25", "0 of 1", "medium MSE", "-1.00", "1"]
 
 
 def test_histograms_are_of_the_first_run_whose_images_are_there(runs, tmp_path):

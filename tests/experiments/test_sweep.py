@@ -414,6 +414,43 @@ def test_a_dry_run_lists_and_estimates_and_runs_nothing(monkeypatch, capsys):
     assert not Path("runs").exists()
 
 
+def test_a_class_among_the_settings_of_all_runs_is_left_to_them():
+    settings = {"model": {"loss": {"class_path": "restoration.losses.MSE", "init_args": {}}}}
+    Path("grid.yaml").write_text(yaml.safe_dump(vars(grid(set=settings))))
+    assert read_grid("grid.yaml", []).set == settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"trainer": {"max_steps": None}}, "trainer.max_steps is None"),
+        ({"trainer": {"max_steps": -1}}, "trainer.max_steps is -1"),
+        ({"model": 3}, "the model of the runs"),
+        ({"model": {"loss": {"class_path": "no.Loss"}}}, "the model of the runs"),
+    ],
+)
+def test_what_cannot_be_estimated_is_one_line(settings, told, capsys):
+    Path("grid.yaml").write_text(yaml.safe_dump(vars(grid(set=settings))))
+    assert main(["sweep", "grid.yaml", "--output", "runs", "--dry-run"]) == 1
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--gpus-per-run", "0.25"], "--gpus-per-run goes with --engine ray"),
+        (["--address", "auto"], "--address goes with --engine ray"),
+        (["--engine", "ray", "--cpus-per-run", "0"], "--cpus-per-run must be at least 1"),
+        (["--engine", "ray", "--gpus-per-run", "-1"], "--gpus-per-run must not be negative"),
+    ],
+)
+def test_options_of_ray_are_minded_or_refused(options, told, capsys):
+    assert main(["sweep", "grid.yaml", "--output", "runs", *options]) == 2
+    assert told in capsys.readouterr().err
+
+
 def test_a_step_is_timed_for_what_it_is():
     """A plain step costs something; SURE, which evaluates the network twice, about twice that."""
     plain, sure = (runs(losses=[loss])[0].config["model"] for loss in ("mse", "sure"))

@@ -159,6 +159,26 @@ def test_processes_that_are_kept_take_no_time_to_start(ready, photo, monkeypatch
     assert starts == [0 if ready else START]
 
 
+def test_progress_before_the_plan_follows_the_time(photo, monkeypatch):
+    """It would be at its end after the estimate, and begin anew."""
+    monkeypatch.setattr(pipeline, "recipe_in", lambda *_: FAST)
+    told = []
+    jpeg = compress(photo[:128, :128], 10)
+    restore_jpeg(
+        jpeg,
+        FAST,
+        device="cpu",
+        budget=3600,
+        advance=lambda units, total: told.append((units, total, time.monotonic())),
+    )
+    done = 0
+    for units, total, _ in told:
+        done += units
+        assert done / total < 0.05  # of an hour
+    began, ended = told[0][2], told[-1][2]
+    assert done / told[-1][1] >= (ended - began) / 3600
+
+
 def test_a_preset_and_a_budget_contradict(photo, tmp_path, capsys):
     (tmp_path / "a.jpg").write_bytes(b"")
     with pytest.raises(RestorationError, match="a preset or a budget"):

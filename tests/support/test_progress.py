@@ -4,7 +4,7 @@ import pytest
 
 from restoration.errors import RestorationError
 from restoration.support import progress
-from restoration.support.durations import readable, seconds_of
+from restoration.support.durations import readable, seconds_of, typed
 from restoration.support.progress import Display, TimeLeft
 
 
@@ -24,6 +24,15 @@ def test_durations_are_told_as_a_person_would():
         "2.0 h",
         "3.0 days",
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1s"), (89.5, "90s"), (91, "2m"), (5399, "90m"), (7201, "3h"), (6 * 86400, "144h")],
+)
+def test_a_duration_that_is_told_to_be_typed_is_read_back_and_enough(seconds, text):
+    assert typed(seconds) == text
+    assert seconds <= seconds_of(text)
 
 
 def test_the_time_left_is_told_in_proportion(clock, capsys):

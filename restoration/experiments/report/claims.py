@@ -158,17 +158,33 @@ def only(best: Cells, reading: str | None, *losses: str) -> Cells:
 
 
 def beats_jpeg(best: Cells) -> Table:
-    """Which cells lie above the JPEG, with the oracle's epoch."""
+    """Which cells lie above the JPEG, with the oracle's epoch, and which one is the best.
+
+    The best one is told by the images and seeds that all cells of the quality have, if any.
+    """
     rows = []
     for quality in sorted({c.quality for c in best}):
-        some = [cell for c, cell in best.items() if c.quality == quality]
-        gains = {
-            f"{cell.configuration.network} {name_of(cell.configuration)}": mean(
-                [cell.psnr[r.image, r.seed] - r.result["jpeg"]["psnr"] for r in cell.records]
-            )
-            for cell in some
-        }
-        above = sum(gain > 0 for gain in gains.values())
-        top = max(gains, key=gains.__getitem__)
-        rows.append([str(quality), f"{above} of {len(gains)}", top, number(gains[top], "+.2f")])
-    return Table("beats_jpeg", ["quality", "cells above the JPEG", "best cell", "gain / dB"], rows)
+        gains = [
+            {
+                (r.image, r.seed): cell.psnr[r.image, r.seed] - r.result["jpeg"]["psnr"]
+                for r in cell.records
+            }
+            for c, cell in best.items()
+            if c.quality == quality
+        ]
+        names = [f"{c.network} {name_of(c)}" for c in best if c.quality == quality]
+        above = sum(mean(list(gain.values())) > 0 for gain in gains)
+        common = set.intersection(*(set(gain) for gain in gains))
+        means = [mean([gain[key] for key in common or gain]) for gain in gains]
+        top = max(range(len(names)), key=means.__getitem__)
+        rows.append(
+            [
+                str(quality),
+                f"{above} of {len(gains)}",
+                names[top],
+                number(means[top], "+.2f"),
+                str(len({image for image, _ in common or gains[top]})),
+            ]
+        )
+    head = ["quality", "cells above the JPEG", "best cell", "gain / dB", "images"]
+    return Table("beats_jpeg", head, rows)
