@@ -25,6 +25,9 @@ NOISES = (0.0, 2.5)  # levels: of pixels, and of those that another lossy format
 # error of their own file (0.5 to 2.1 in true cases, 3.5 and more in false ones), and its root in
 # levels where they come from none.
 EXPLAINED, UNEXPLAINED = 3.0, 4.0
+# levels^2: rounded and clipped pixels, and colours averaged, are as far (1 to 5) from what an
+# earlier file shows where the own file changes next to nothing, at qualities from 98 on.
+ROUNDED = 6.0
 # Of the integers that are expected to be wrong: from where on, and from where on fully, the
 # picture's own file is asked as well.
 DOUBT = (0.02, 0.04)
@@ -138,7 +141,7 @@ def last_but_own(pixels: NDArray[np.uint8], own: Quantised | None) -> History | 
     tables = [trace.table, chroma, chroma][: len(parts)]
     recovered = earlier_file(pixels, own, grid, tables, noise)
     found = History(trace, recovered.file, grid.before, recovered.doubt, scaling=scaling)
-    limit = UNEXPLAINED**2 if own is None else EXPLAINED * noise_sigma(own) ** 2
+    limit = UNEXPLAINED**2 if own is None else max(EXPLAINED * noise_sigma(own) ** 2, ROUNDED)
     shown = found.onwards(found.file.decode(), *pixels.shape[:2])
     error = (shown - to_tensor(pixels)) * 255
     return found if float(error.square().mean()) <= limit else None

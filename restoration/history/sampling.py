@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from restoration.history.detection import Trace
@@ -21,7 +22,8 @@ SAMPLINGS = (
     ((1, 2), (1, 1), (1, 1)),
     ((1, 1), (1, 1), (1, 1)),
 )
-WINDOW = 320  # pixels of each side that are looked at, a multiple of every coding unit
+CELL = 32  # pixels, a multiple of every coding unit
+WINDOW = 10 * CELL  # pixels of each side that are looked at
 NONZERO = 4.0  # nats that a coefficient costs
 ROUNDED = 0.05  # levels^2: nobody explains samples better
 
@@ -33,7 +35,8 @@ def sampling_of(
 
     For every possibility the chroma samples are estimated and quantised. The one that describes
     the picture at hand in the fewest bits is taken: coefficients that are not zero, and
-    n / 2 ln(mean squared error) for what they leave unexplained of n samples.
+    n / 2 ln(mean squared error) for what they leave unexplained of n samples. That is done where
+    the colours vary most: a white background, or a grey sky, tells nothing.
 
     Args:
         trace: of luma.
@@ -47,6 +50,7 @@ def sampling_of(
     standard = standard_tables(1)[trace.quality - 1].view(BLOCK, BLOCK).float()
     if len(parts) == 1:
         return Grid(trace.offset, ((1, 1),), scaling), standard
+    shown = parts if scaling is not None else windows(parts, liveliest(parts))
     best, least = (Grid(trace.offset, SAMPLINGS[0], scaling), standard), float("inf")
     for sampling in SAMPLINGS:
         v, h = sampling[0]
@@ -55,7 +59,7 @@ def sampling_of(
                 corner = trace.offset[0] + down * BLOCK, trace.offset[1] + across * BLOCK
                 grid = Grid(corner, sampling, scaling)
                 table = standard if trace.standard else chroma_table(grid, parts, size, standard)
-                length = sum(description_length(grid, parts[c], c, table) for c in (1, 2))
+                length = sum(description_length(grid, shown[c], c, table) for c in (1, 2))
                 if length < least:
                     best, least = (grid, table), length
     return best
@@ -87,16 +91,48 @@ def chroma_table(
 
 
 def description_length(grid: Grid, part: Evident, index: int, table: Tensor) -> float:
-    """Tell how long a description of a window of a component is, in nats; see ``sampling_of``."""
+    """Tell how long a description of a component, or a window of it, is; see ``sampling_of``."""
     v, h = part.ratio
-    if grid.scaling is None:
-        window = part.samples[: WINDOW // v, : WINDOW // h]
-        height, width = window.shape[0] * v, window.shape[1] * h
-    else:  # which is that of the whole picture
-        window = part.samples
+    samples = part.samples
+    height, width = samples.shape[0] * v, samples.shape[1] * h
+    if grid.scaling is not None:
         height, width = grid.scaling.after
     way = grid.way(height, width, index, part.ratio)
-    q = (block_dct(way.back(window)[None]) / table).round()
+    q = (block_dct(way.back(samples)[None]) / table).round()
     explained = way.onwards(block_idct(q * table)[0])
-    error = (window - explained).square().mean() + ROUNDED
-    return float(window.numel() / 2 * error.log() + NONZERO * (q != 0).sum())
+    error = (samples - explained).square().mean() + ROUNDED
+    return float(samples.numel() / 2 * error.log() + NONZERO * (q != 0).sum())
+
+
+def liveliest(parts: Sequence[Evident]) -> tuple[int, int]:
+    """Find the window in which neighbouring samples of chroma differ most: its corner, in pixels.
+
+    It lies at multiples of ``CELL``, where the grids of coding units are the same.
+    """
+    total: Tensor | None = None
+    for part in parts[1:]:
+        (v, h), samples = part.ratio, part.samples
+        activity = torch.zeros_like(samples)
+        activity[1:] += samples.diff(dim=0).square()
+        activity[:, 1:] += samples.diff(dim=1).square()
+        cells = F.avg_pool2d(activity[None], (CELL // v, CELL // h), ceil_mode=True)
+        total = cells if total is None else total + cells
+    assert total is not None
+    sides = [min(side, WINDOW // CELL) for side in total.shape[1:]]
+    sums = F.avg_pool2d(total, sides, stride=1)[0]
+    row, column = divmod(int(sums.argmax()), sums.shape[1])
+    return row * CELL, column * CELL
+
+
+def windows(parts: Sequence[Evident], corner: tuple[int, int]) -> list[Evident]:
+    """Cut the same window out of all components."""
+    top, left = corner
+    return [
+        part._replace(
+            samples=part.samples[
+                top // part.ratio[0] : (top + WINDOW) // part.ratio[0],
+                left // part.ratio[1] : (left + WINDOW) // part.ratio[1],
+            ],
+        )
+        for part in parts
+    ]

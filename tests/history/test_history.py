@@ -28,6 +28,8 @@ def saved(pixels: np.ndarray, **options) -> np.ndarray:
         (20, None, (12, 1), 2),
         (40, 75, (0, 0), 0),
         (10, 90, (0, 0), 2),
+        (10, 100, (3, 5), 2),
+        (30, 99, (0, 0), 0),
     ],
 )
 def test_grid_quality_and_sampling_are_found(photo, first, second, crop, subsampling):
@@ -44,6 +46,22 @@ def test_grid_quality_and_sampling_are_found(photo, first, second, crop, subsamp
     v, h = {0: (1, 1), 1: (1, 2), 2: (2, 2)}[subsampling]
     assert history.file.sampling[0] == (v, h)
     assert history.place == (dy % (8 * v), dx % (8 * h))
+
+
+@pytest.mark.parametrize("second", [None, 90])
+def test_a_white_corner_hides_nothing(photo, second):
+    """Where there are no colours, every sampling describes them alike."""
+    canvas = np.full((512, 544, 3), 255, np.uint8)
+    canvas[-192:, -192:] = photo
+    pixels, own = np.ascontiguousarray(saved(canvas, quality=10)[3:, 5:]), None
+    if second is not None:
+        jpeg = compress(pixels, second)
+        pixels, own = jpeg.pixels, jpeg.quantised
+    history = find_history(pixels, own)
+    assert history is not None
+    assert (history.trace.quality, history.trace.offset) == (10, (5, 3))
+    assert history.file.sampling[0] == (2, 2)
+    assert history.place == (3, 5)
 
 
 @pytest.mark.parametrize("second", [None, 90])
