@@ -54,7 +54,7 @@ class Report:
 
     Attributes:
         size: width and height in pixels, upright.
-        quality: JPEG quality, estimated from the luma table; None for a table that was found.
+        quality: JPEG quality, estimated from the luma table.
         preset: name of the recipe.
         seed: Seed of all randomness.
         seconds: from reading to the restored pixels.

@@ -25,16 +25,15 @@ EXIF_TAG, GPS_TAG = 34665, 34853
 # Tags of a TIFF that may stand in the EXIF of any picture: what it shows, who made it and how
 DESCRIBING = (270, 271, 272, 305, 306, 315, 33432, EXIF_TAG, GPS_TAG)
 BLOCKS = ("exif", "xmp", "icc_profile")
+RAW_IPTC = "Raw profile type iptc"  # keyword of the IPTC's records in a PNG
 COMMENT = "Comment"  # keyword of a PNG's comment
 
 # What of an XMP packet is true of the file that it came in alone, as attributes or elements: the
 # turn that the result has taken, and pointers to data behind the picture.
+# A packet ends in kilobytes of spaces: no pattern may look for its end from each of them.
 POINTERS = rb"(?:(?:GCamera|Camera):(?:MotionPhoto|MicroVideo)\w*|hdrgm:\w+|xmpNote:HasExtendedXMP)"
-UNTRUE = re.compile(
-    rb"\s+" + POINTERS + rb"""\s*=\s*(?:"[^"]*"|'[^']*')"""
-    rb"|<(" + POINTERS + rb"|Container:Directory)(?=[\s>/])[^>]*?(?:/>|(?<!/)>.*?</\1\s*>)",
-    re.DOTALL,
-)
+UNTRUE = re.compile(rb"(?<!\s)\s+" + POINTERS + rb"""\s*=\s*(?:"[^"]*"|'[^']*')""")
+OPENING = re.compile(rb"<(" + POINTERS + rb"|Container:Directory)(?=[\s>/])[^<>]*>")
 TURN = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|\s*>\s*))[2-8]""")
 
 # What lies in a file and in no result, by what gives it away
@@ -116,7 +115,7 @@ def read_metadata(image: Image.Image, data: bytes) -> tuple[Metadata, int]:
     metadata = Metadata(
         icc_profile=info.get("icc_profile"),
         exif=exif,
-        xmp=UNTRUE.sub(b"", TURN.sub(rb"\g<1>1", xmp)).rstrip(b"\0") if xmp else None,
+        xmp=lasting(xmp).rstrip(b"\0") if xmp else None,
         iptc=read_iptc(image),
         # also numbers that are none: a resolution of 1/0
         dpi=dpi if dpi and all(0 < float(x) <= MOST_DENSITY for x in dpi) else None,
@@ -126,16 +125,41 @@ def read_metadata(image: Image.Image, data: bytes) -> tuple[Metadata, int]:
     return metadata, orientation
 
 
+def lasting(xmp: bytes) -> bytes:
+    """Leave out of an XMP packet what is true of the file alone that it came in."""
+    xmp = UNTRUE.sub(b"", TURN.sub(rb"\g<1>1", xmp))
+    kept, at = [], 0  # up to where it is dealt with
+    closings: dict[bytes, re.Pattern[bytes]] = {}
+    unclosed: set[bytes] = set()
+    for opening in OPENING.finditer(xmp):
+        name, end = opening[1], opening.end()
+        if opening.start() < at or name in unclosed:  # within what is left out, or damaged
+            continue
+        if not opening[0].endswith(b"/>"):
+            pattern = closings.setdefault(name, re.compile(b"</" + name + rb"\s*>"))
+            closing = pattern.search(xmp, end)
+            if closing is None:
+                unclosed.add(name)
+                continue
+            end = closing.end()
+        kept.append(xmp[at : opening.start()])
+        at = end
+    return b"".join([*kept, xmp[at:]])
+
+
 def tags_of(image: Image.Image) -> bytes | None:
     """Make an EXIF block of what a TIFF says of its picture, not of how it is stored."""
     try:
-        exif, made = image.getexif(), Image.Exif()
+        exif, made, some = image.getexif(), Image.Exif(), False
         for tag in DESCRIBING:
             if tag in (EXIF_TAG, GPS_TAG):
-                made.get_ifd(tag).update(exif.get_ifd(tag))
+                block = exif.get_ifd(tag)
+                made.get_ifd(tag).update(block)
+                some = some or bool(block)
             elif tag in exif:
                 made[tag] = exif[tag]
-        return made.tobytes() if any(map(made.__contains__, DESCRIBING)) else None
+                some = True
+        return made.tobytes() if some else None
     except DAMAGED_EXIF:
         return None
 
@@ -162,12 +186,27 @@ def read_exif(block: bytes | None) -> tuple[bytes | None, int, bool]:
 
 
 def read_iptc(image: Image.Image) -> bytes | None:
-    """Return the IPTC's records of a JPEG or TIFF."""
+    """Return the IPTC's records of a JPEG, TIFF or PNG."""
     tags = getattr(image, "tag_v2", {})
     resources = image.info.get("photoshop")
     found = resources.get(IPTC_RESOURCE) if isinstance(resources, dict) else None
     found = found or tags.get(IPTC_TAG)
+    if found is None and isinstance(image.info.get(RAW_IPTC), str):
+        found = from_hex(image.info[RAW_IPTC])
     return found if isinstance(found, bytes) and found else None
+
+
+def from_hex(text: str) -> bytes | None:
+    """Read what a PNG keeps as text: a name, a length, and bytes in hexadecimal digits."""
+    try:
+        block = bytes.fromhex("".join(text.split()[2:]))
+    except ValueError:
+        return None
+    head = photoshop(b"")[:-4]
+    if not block.startswith(head):
+        return block
+    (length,) = struct.unpack_from(">I", block, len(head))
+    return block[len(head) + 4 :][:length]
 
 
 def read_comment(image: Image.Image) -> str | None:

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import stat
+import struct
 import threading
 import warnings
 from collections.abc import Iterator
@@ -45,6 +46,13 @@ def read_bytes(path: File) -> bytes:
     return data
 
 
+# What Pillow and its readers of formats raise for damaged files: tags of a wrong type among them
+DAMAGED = (
+    *(OSError, SyntaxError, ValueError, TypeError, RuntimeError, struct.error),
+    *(EOFError, LookupError, ArithmeticError),
+)
+
+
 def is_image(data: bytes) -> bool:
     """Whether Pillow knows what it is."""
     try:
@@ -52,7 +60,7 @@ def is_image(data: bytes) -> bool:
             warnings.simplefilter("ignore")
             Image.open(io.BytesIO(data)).close()
             return True
-    except (OSError, SyntaxError, ValueError):
+    except DAMAGED:
         return False
 
 
@@ -127,12 +135,7 @@ def readable(name: File) -> Iterator[None]:
         raise
     except UnidentifiedImageError as error:
         raise RestorationError(f"{name} is not an image that can be read") from error
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        TypeError,
-    ) as error:  # the last: a tag of a wrong type
+    except DAMAGED as error:
         raise RestorationError(f"{name} is damaged: {error}") from error
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from restoration.formats.metadata import COMMENT, Metadata, photoshop
+from restoration.formats.metadata import COMMENT, RAW_IPTC, Metadata, photoshop
 
 SIGNATURE = 8  # bytes in front of a file's chunks
 
@@ -32,9 +32,7 @@ def png(pixels: NDArray, metadata: Metadata) -> bytes:
         texts.add_text(COMMENT, metadata.comment)
     if metadata.iptc:
         block = photoshop(metadata.iptc)
-        texts.add_text(
-            "Raw profile type iptc", f"\niptc\n{len(block):8}\n{block.hex()}\n", zip=True
-        )
+        texts.add_text(RAW_IPTC, f"\niptc\n{len(block):8}\n{block.hex()}\n", zip=True)
     deep = pixels.dtype == np.uint16
     H, W, _ = pixels.shape
     file = io.BytesIO()

@@ -55,7 +55,9 @@ def read_contents(data: bytes, image: Image.Image, name: File) -> Contents:
     except OSError as error:
         raise RestorationError(f"{name}: its DCT coefficients cannot be read ({error})") from error
     factors = [(int(v), int(h)) for v, h in jpeg.samp_factor]
-    if any(max(axis) % own for axis in zip(*factors, strict=True) for own in axis):
+    axes = list(zip(*factors, strict=True))
+    thirds = len(factors) > 1 and any(3 in axis for axis in axes)  # no window fits these
+    if thirds or any(max(axis) % own for axis in axes for own in axis):
         raise RestorationError(f"{name} has sampling factors {factors}, which are not supported")
     if complained and jpeg.Y.any((2, 3)).sum() <= CODING_UNIT:
         raise RestorationError(f"{name} is damaged: nothing of the picture is left")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -15,6 +16,11 @@ from jpeglib import DCTJPEG
 
 from restoration.jpeg.frame import END, SCAN, bare
 
+# libjpeg's own warnings, those of damage and those of markers that change nothing
+DAMAGE = re.compile(
+    r"Corrupt JPEG data|Premature end of JPEG|Inconsistent progression|Invalid SOS parameters"
+)
+HARMLESS = re.compile(r"Warning: unknown JFIF revision|Unknown Adobe color transform")
 CUT = "premature end"  # in libjpeg's words: the data end before the picture does
 UNREFINED = "damaged or cut short: not all of its refinements are there"
 ZEROS = bytes(32)
@@ -25,8 +31,10 @@ SEARCHED = 2**22  # bytes of the largest file in which the place of a damage is 
 def read_coefficients(data: bytes) -> tuple[DCTJPEG, list[str]]:
     """Read the quantised coefficients of a file.
 
+    What other threads, or a progress bar, write to stderr meanwhile is no complaint.
+
     Returns:
-        What jpeglib reads, and what libjpeg complains of, a line each.
+        What jpeglib reads, and what damage libjpeg complains of, a line each.
 
     Raises:
         OSError: they cannot be read, and why.
@@ -40,7 +48,10 @@ def read_coefficients(data: bytes) -> tuple[DCTJPEG, list[str]]:
                 jpeg.load()
         except (OSError, ValueError) as error:
             raise OSError(lines[-1] if lines else str(error)) from error
-    return jpeg, lines
+    for line in lines:
+        if not DAMAGE.search(line) and not HARMLESS.search(line):
+            print(line, file=sys.stderr)
+    return jpeg, [line for line in lines if DAMAGE.search(line)]
 
 
 @contextmanager
@@ -73,9 +84,15 @@ def collected(lines: list[str]) -> Iterator[list[str]]:
 
 def whole_lines(jpeg: DCTJPEG) -> int:
     """Count the lines of a picture that was cut: below them blocks hold nothing at all."""
-    filled = jpeg.Y[:, -1].any((1, 2)).nonzero()[0]
+    unit = int(jpeg.samp_factor[0][0])  # rows of blocks, which lie in the file side by side
+    rows = range(0, len(jpeg.Y), unit)
+    filled = [row for row in rows if jpeg.Y[row : row + unit].any()]
+    if not filled:
+        return 0
+    last = filled[-1]
+    whole = last + unit if jpeg.Y[last : last + unit, -1].any() else last
     per_block = -(-jpeg.height // len(jpeg.Y))
-    return min((int(filled[-1]) + 1) * per_block, jpeg.height) if len(filled) else 0
+    return min(whole * per_block, jpeg.height)
 
 
 def sound_bytes(data: bytes) -> int:

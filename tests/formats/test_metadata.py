@@ -2,6 +2,7 @@
 
 import io
 import struct
+import time
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
 from restoration.errors import RestorationError
-from restoration.formats.metadata import Metadata, read_metadata
+from restoration.formats.metadata import Metadata, lasting, read_metadata
 from restoration.formats.tiff import tiff
 from restoration.jpeg import read_jpeg, read_picture
 from restoration.support.files import Content
@@ -36,6 +37,43 @@ def read(data: bytes) -> Metadata:
     with Image.open(io.BytesIO(data)) as image:
         image.load()
         return read_metadata(image, data)[0]
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"<x/>" + b" " * 2**17 + b"<?xpacket end='w'?>",
+        b"<hdrgm:A>" * 2**13,
+        b"<hdrgm:A " * 2**13,
+        b"".join(b"<hdrgm:A%d>" % n for n in range(1000)),
+        b"<hdrgm:A>x</hdrgm:A>" * 2**12,
+    ],
+    ids=["padding", "unclosed", "without end", "of many names", "closed"],
+)
+def test_a_long_packet_takes_no_time(packet):
+    began = time.process_time()
+    kept = lasting(packet)
+    assert time.process_time() - began < 1.0  # 40 s and more
+    assert kept == (b"" if b"</" in packet else packet)
+
+
+def test_a_tiff_that_tells_the_time_alone_keeps_it(photo):
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[0x8769] = {0x9003: "2001:02:03 04:05:06"}
+    found = Image.Exif()
+    found.load(read(saved(photo, "TIFF", tiffinfo=tags)).exif)
+    assert found.get_ifd(0x8769)[0x9003] == "2001:02:03 04:05:06"
+
+
+def test_iptc_is_found_in_a_png_as_programs_write_it(photo):
+    block = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(IPTC)) + IPTC
+    for content in (block, IPTC):
+        text = PngInfo()
+        text.add_text("Raw profile type iptc", f"\niptc\n{len(content):8}\n{content.hex()}\n")
+        assert read(saved(photo, "PNG", pnginfo=text)).iptc == IPTC
+    text = PngInfo()
+    text.add_text("Raw profile type iptc", "\niptc\n 3\nxyz\n")
+    assert read(saved(photo, "PNG", pnginfo=text)).iptc is None
 
 
 def test_all_that_a_jpeg_holds_is_read(photo):

@@ -8,9 +8,11 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
 
+import jpeglib
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
+from PIL.PngImagePlugin import PngImageFile
 from scipy.fft import idctn
 
 from restoration.errors import RestorationError
@@ -440,3 +442,61 @@ def test_threads_leave_stderr_and_pillows_limit_as_they_were(photo, tmp_path):
     assert not any(jpeg.damage for jpeg in read)
     assert os.path.samestat(os.fstat(2), before)
     assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_what_others_write_to_stderr_is_no_damage(photo, capfd, monkeypatch):
+    """A progress bar, say, or a thread's log: it is written, once the file is read."""
+    data = encoded(photo[:64, :64], quality=50)
+    read = jpeglib.read_dct
+
+    def beside(path):
+        os.write(2, b"step 7 of 9\n")
+        return read(path)
+
+    monkeypatch.setattr(jpeglib, "read_dct", beside)
+    jpeg = read_picture(Content(data, "a.jpg"), strict=True)
+    assert jpeg.damage is None
+    assert capfd.readouterr().err == "step 7 of 9\n"
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_an_unknown_revision_of_jfif_is_no_damage(progressive, photo):
+    data = encoded(photo[:64, :64], quality=50, progressive=progressive)
+    odd = data.replace(b"JFIF\0\x01\x01", b"JFIF\0\x02\x01", 1)
+    assert odd != data
+    jpeg, same = (read_picture(Content(d, "a.jpg"), strict=True) for d in (odd, data))
+    assert jpeg.damage is None
+    assert jpeg.quantised.widths is None
+    assert np.array_equal(jpeg.pixels, same.pixels)
+
+
+def test_lines_are_counted_beside_a_grey_edge(photo):
+    """Blocks of mid-grey hold nothing, as those that a cut leaves empty."""
+    pixels = photo.copy()
+    pixels[:, -32:] = 128
+    data = encoded(pixels, quality=50)
+    told = read_picture(Content(data[: len(data) // 2], "a.jpg")).damage
+    line = int(re.search(r"below line (\d+)", told)[1])
+    assert 48 <= line <= 144
+
+
+def test_thirds_are_refused_by_name(photo, tmp_path):
+    made = jpeglib.from_spatial(np.ascontiguousarray(photo))
+    made.samp_factor = ((1, 3), (1, 1), (1, 1))
+    made.write_spatial(str(tmp_path / "a.jpg"), qt=50)
+    with pytest.raises(RestorationError, match=r"sampling factors .* not supported"):
+        read_picture(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("error", [RuntimeError, NotImplementedError, struct.error, KeyError])
+def test_whatever_a_reader_of_a_format_raises_is_damage(error, photo, monkeypatch):
+    """AVIF's raises RuntimeError, that of DDS NotImplementedError."""
+    file = io.BytesIO()
+    Image.fromarray(photo).save(file, "PNG")
+
+    def load(_):
+        raise error("bad data")
+
+    monkeypatch.setattr(PngImageFile, "load", load)
+    with pytest.raises(RestorationError, match=r"a.png is damaged"):
+        read_picture(Content(file.getvalue(), "a.png"))
