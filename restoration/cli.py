@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
@@ -172,6 +173,11 @@ def check_trainer(options: Namespace) -> None:
     """
     if options.max_epochs not in (None, -1):
         raise RestorationError("epochs end no run; give --trainer.max_steps instead of max_epochs")
+    for name in ("barebones", "fast_dev_run"):
+        if getattr(options, name):
+            raise RestorationError(f"--trainer.{name} would leave no result; leave it out")
+    if options.limit_train_batches == 0:
+        raise RestorationError("--trainer.limit_train_batches 0 leaves no step to do")
     if options.accumulate_grad_batches != 1:
         raise RestorationError(
             "--trainer.accumulate_grad_batches: every step has its own gradient; leave it out"
@@ -216,6 +222,7 @@ def fit(arguments: list[str]) -> None:
     """
     # LightningCLI warns when it is given arguments while there are others on the command line
     sys.argv[1:] = ["fit", *with_shipped_configs(arguments)]
+    allow_tf32 = torch.backends.cudnn.allow_tf32  # which losses with SURE change for their run
     try:
         with quiet():
             FitCLI(
@@ -247,3 +254,5 @@ def fit(arguments: list[str]) -> None:
         if "not in bounds" not in str(error):  # what Lightning says of seeds
             raise
         raise RestorationError("--seed_everything must lie within 0 and 4294967295") from error
+    finally:
+        torch.backends.cudnn.allow_tf32 = allow_tf32

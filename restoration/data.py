@@ -83,6 +83,8 @@ class SingleImage(LightningDataModule):
                 f"data.steps_per_epoch must be at least 1, not {steps_per_epoch}"
             )
         images = [image] if isinstance(image, str) else image
+        if not images:
+            raise RestorationError("data.image must not be empty")
         self.several = len(images) if len(images) > 1 else None
         self.image = find(images[local_rank() % len(images)])
         self.quality = quality

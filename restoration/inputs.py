@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from restoration.errors import RestorationError
 from restoration.estimate.passes import first_estimate
 from restoration.jpeg import CompressedImage
 
@@ -41,6 +42,8 @@ class Noise(NetworkInput):
     """
 
     def __init__(self, depth: int = 3, scale: float = 0.1) -> None:
+        if depth < 1:
+            raise RestorationError(f"the input's depth must be at least 1, not {depth}")
         self.depth = depth
         self.scale = scale
 

@@ -21,9 +21,10 @@ from skimage.metrics import peak_signal_noise_ratio
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
+from restoration import cli
 from restoration.__main__ import main
 from restoration.callbacks import NearestReJPEG
-from restoration.errors import RestorationError
+from restoration.errors import DivergenceError, RestorationError
 from restoration.jpeg import compress
 from restoration.losses import MSE
 from restoration.networks import Hourglass
@@ -210,6 +211,20 @@ def test_noise_free_input_makes_a_fixed_function(tmp_path):
         (["--trainer.max_steps", "-1"], "--trainer.max_steps 2400"),
         (["--trainer.max_epochs", "2"], "give --trainer.max_steps instead of max_epochs"),
         (["--trainer.accumulate_grad_batches", "2"], "every step has its own gradient"),
+        (["--trainer.fast_dev_run", "true"], "--trainer.fast_dev_run would leave no result"),
+        (["--trainer.barebones", "true"], "--trainer.barebones would leave no result"),
+        (["--trainer.limit_train_batches", "0"], "leaves no step to do"),
+        (["--data.image", "[]"], "data.image must not be empty"),
+        (["--data.input.depth", "0"], "depth must be at least 1, not 0"),
+        (["--result.shrink", "7"], "result.shrink must lie in [0, 1] or be null, not 7"),
+        (
+            ["--config", "configs/loss/kl_q_mse.yaml", "--model.loss.weight", ".nan"],
+            "the weight must be a number, not nan",
+        ),
+        (
+            ["--config", "configs/loss/kl_q_mse.yaml", "--model.loss.kl.weights", "[]"],
+            "channel weights must not be negative nor all zero",
+        ),
         (["--trainer.precision", "64-true"], "--trainer.precision 64-true would change the image"),
     ],
 )
@@ -575,3 +590,28 @@ def test_asked_to_end_it_keeps_what_was_restored(
     assert not (tmp_path / "run" / "result.json").exists()
     assert (tmp_path / "run" / "last.ckpt").exists() == checkpoints
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_was_measured_between_two_rows_is_kept(tmp_path):
+    folder, _ = run(
+        tmp_path, "--trainer.max_steps", "12", "--quality.every", "5", "--curves.every", "7"
+    )
+    rows = {int(row["step"]): row for row in rows_of(folder)}
+    assert list(rows) == [5, 7, 10]
+    assert [bool(row["psnr"]) for row in rows.values()] == [True, False, True]
+    assert all(row["loss"] for row in rows.values())
+
+
+def test_a_run_that_failed_leaves_the_process_as_it_was(monkeypatch):
+    """The next run of a sweep would not use TF32 although it may."""
+
+    def failing(*_, **__):
+        torch.backends.cudnn.allow_tf32 = False
+        raise DivergenceError("the loss is nan")
+
+    monkeypatch.setattr(cli, "FitCLI", failing)
+    monkeypatch.setattr("sys.argv", ["restoration"])
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    with pytest.raises(DivergenceError):
+        cli.fit([])
+    assert torch.backends.cudnn.allow_tf32

@@ -60,9 +60,9 @@ class Curves(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        """Note the scalars of a step that is due."""
+        """Note the scalars of a step that is due, or at which the quality was measured."""
         step = trainer.global_step
-        if step % self.every == 0:
+        if step % self.every == 0 or any(name.startswith(QUALITY) for name in outputs):
             scalars = {
                 name: value.detach().clone()
                 for name, value in outputs.items()

@@ -18,7 +18,7 @@ from restoration.callbacks.rules import BlindRule
 from restoration.callbacks.smoothing import NeedsSmoothing, OutputSmoothing
 from restoration.callbacks.table import show
 from restoration.data import SingleImage, image_of
-from restoration.errors import DivergenceError, Interrupted
+from restoration.errors import DivergenceError, Interrupted, RestorationError
 from restoration.formats.png import to_png
 from restoration.jpeg import pixels_of, to_pixels
 from restoration.jpeg.projection import SHRINK, project
@@ -45,6 +45,8 @@ class ResultWriter(NeedsSmoothing):
     """
 
     def __init__(self, shrink: float | None = SHRINK, keep: str | None = None) -> None:
+        if shrink is not None and not 0 <= shrink <= 1:
+            raise RestorationError(f"result.shrink must lie in [0, 1] or be null, not {shrink}")
         self.shrink = shrink
         self.keep = keep
         self.directory: Path | None = None

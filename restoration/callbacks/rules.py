@@ -194,6 +194,8 @@ class MovingVariance(BlindRule):
         self, every: int = 10, begin: int = 100, patience: int | None = None, weight: float = 0.1
     ) -> None:
         super().__init__(every, begin, patience)
+        if not 0 < weight <= 1:
+            raise RestorationError(f"the weight must lie in (0, 1], not {weight}")
         self.weight = weight
         self.moments: dict[str, Tensor] = {}
 

@@ -97,7 +97,7 @@ def report(records: Sequence[Record], missing: Sequence[str], others: Sequence[R
     document.add(
         "The paper's claims",
         "Differences between runs that are equal in all else, at average best epochs; 95 % "
-        "confidence intervals by the bootstrap over images, from three images on.",
+        "confidence intervals by the bootstrap over images, as wide as few of them demand.",
         claims(cells, best),
         beats_jpeg(best),
     )

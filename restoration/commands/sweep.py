@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -133,9 +134,13 @@ def main(arguments: Sequence[str]) -> int:
         raise RestorationError(f"cannot write to {options.output}: {error.strerror}") from error
     if not os.access(options.output, os.W_OK):
         raise RestorationError(f"cannot write to {options.output}: it is not writable")
+    # schedulers send it before they kill: the runs save what they have, as at Ctrl-C
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         failed = sweep(runs, engine_of(options), options.retries)
     except KeyboardInterrupt as stop:
         raise Interrupted("stopped; to go on, give the same command again") from stop
+    finally:
+        signal.signal(signal.SIGTERM, before)
     print(f"{len(runs) - failed} of {len(runs)} runs are finished", file=sys.stderr)
     return 1 if failed else 0

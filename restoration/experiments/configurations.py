@@ -37,6 +37,8 @@ def read_config(path: str) -> Config:
         raise RestorationError(f"{path} is no mapping of settings")
     content = content or {}
     model = content.get("model") or {}
+    if not isinstance(model, dict):
+        raise RestorationError(f"{path}: model must hold settings, not {model!r}")
     for part in ("net", "loss"):
         if isinstance(model.get(part), str):  # the short way to write a class
             model[part] = {"class_path": model[part]}

@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,17 @@ from restoration.experiments.configurations import Config, merged, read_config
 from restoration.run_folder import is_finished
 from restoration.support.files import find, safe_name
 from restoration.support.usage import plain
+
+# What the labels of runs say, so that no setting over all of them may be something else
+OWNED = {
+    ("seed_everything",): "seeds",
+    ("data", "image"): "images",
+    ("data", "quality"): "qualities",
+    ("model", "net", "class_path"): "networks",
+    ("model", "net", "init_args", "skips"): "skips",
+    ("model", "loss", "class_path"): "losses",
+    ("model", "loss", "init_args", "weight"): "weights",
+}
 
 
 @dataclass(frozen=True)
@@ -113,6 +125,9 @@ def checked(content: Config, path: str) -> Grid:
             raise RestorationError(f"{path}: unknown key {key}{hint}")
         if value == [] or (value is None and key != "reading"):
             raise RestorationError(f"{path}: {key} must not be empty")
+    for keys, axis in OWNED.items():
+        if has(content.get("set"), keys):
+            raise RestorationError(f"{path}: set must not hold {'.'.join(keys)}; {axis} is for it")
     needed = {f.name for f in fields(Grid) if f.default_factory is f.default}  # both are missing
     if missing := sorted(needed - content.keys()):
         raise RestorationError(f"{path}: missing {', '.join(missing)}")
@@ -124,6 +139,15 @@ def checked(content: Config, path: str) -> Grid:
     except (ArgumentError, TypeError, ValueError, RecursionError) as error:
         raise RestorationError(f"{path}: {plain(str(error), ())}") from error
     return grid
+
+
+def has(settings: Any, keys: Sequence[str]) -> bool:
+    """Whether settings hold something at a place, given by the keys that lead there."""
+    for key in keys:
+        if not isinstance(settings, dict) or key not in settings:
+            return False
+        settings = settings[key]
+    return True
 
 
 def images_of(grid: Grid, root: Path) -> list[Path]:
@@ -175,8 +199,8 @@ def runs_of(grid: Grid, root: Path, output: Path) -> list[Run]:
     for path in grid.configs:
         base = merged(base, read_config(path))
     settings = digest([base, merged(grid.set, {"trainer": {"max_steps": None}})])  # labels tell it
-    networks = {n: read_config(f"configs/net/{n}.yaml") for n in grid.networks}
-    losses = {n: read_config(f"configs/loss/{n}.yaml") for n in grid.losses}
+    networks = {n: read_part("net", n) for n in grid.networks}
+    losses = {n: read_part("loss", n) for n in grid.losses}
     reading = read_config(f"configs/reading/{grid.reading}.yaml") if grid.reading else {}
     images = images_of(grid, root)
     for image, content in zip(images, contents_of(images), strict=True):
@@ -208,9 +232,22 @@ def runs_of(grid: Grid, root: Path, output: Path) -> list[Run]:
                 if weight is not None:
                     own["model"] = {"loss": {"init_args": {"weight": float(weight)}}}
                 whole = merged(merged(config, own), grid.set)
-                labels["steps"] = whole.get("trainer", {}).get("max_steps")
+                labels["steps"] = (whole.get("trainer") or {}).get("max_steps")
                 runs.append(run_of(labels, whole, image, content, output))
     return runs
+
+
+def read_part(part: str, name: str) -> Config:
+    """Read the configuration of a network or loss.
+
+    Raises:
+        RestorationError: there is none, or it names no class.
+    """
+    path = f"configs/{part}/{name}.yaml"
+    config = read_config(path)
+    if not has(config, ("model", part, "class_path")):
+        raise RestorationError(f"{path} names no class for model.{part}")
+    return config
 
 
 def run_of(labels: dict[str, Any], config: Config, image: Path, content: str, output: Path) -> Run:

@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy import stats
 
 from restoration.errors import RestorationError
 from restoration.experiments.results import Configuration, Record
 
-FEWEST_IMAGES = 3  # from which a confidence interval is told
+FEWEST_IMAGES = 5  # from which a confidence interval is told: of fewer it would not be one
 
 Key = tuple[str, int]  # image and seed
 Values = dict[Key, float]
-Sums = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -146,45 +145,39 @@ def paired(
     return {key: compare(one[key], other[key]) for key in one if key in other}
 
 
-def pooled(sums: Sums, counts: Sums) -> NDArray[np.float64]:
-    """Mean over all pairs."""
-    return np.asarray(sums.sum(-1) / counts.sum(-1))
-
-
-def mean_size(sums: Sums, counts: Sums) -> NDArray[np.float64]:
+def mean_size(cells: Sequence[Values]) -> float:
     """Mean over the cells of the size of the cell's mean difference."""
-    known = counts > 0
-    sizes = np.abs(sums) / np.where(known, counts, 1)
-    return np.asarray(sizes.sum(-1) / known.sum(-1))
+    return float(np.mean([abs(np.mean(list(cell.values()))) for cell in cells if cell]))
 
 
-def mean_difference(
-    cells: Sequence[Values],
-    statistic: Callable[[Sums, Sums], NDArray[np.float64]] = pooled,
-    draws: int = 10_000,
-) -> tuple[float, float, float]:
+def mean_difference(cells: Sequence[Values], draws: int = 10_000) -> tuple[float, float, float]:
     """Estimate a mean difference and its 95 % confidence interval by the bootstrap over images.
 
-    Images are drawn whole, with all their pairs: pairs of one image resemble each other.
+    Images are drawn whole, with all their pairs: pairs of one image resemble each other. The
+    percentiles lie further out than 2.5 and 97.5, at Phi(-+ sqrt(n / (n - 1)) t_0.975), t of n - 1
+    degrees of freedom: plain ones hold the truth in 86 % of cases with n = 8 images.
 
     Args:
         cells: differences of the pairs of each cell, by image and seed; at least one pair in all.
-        statistic: of the cells' sums of differences and numbers of pairs, both (..., cells).
         draws: with a fixed seed.
 
     Returns:
-        The statistic, and the interval's ends: NaN for fewer than three images.
+        The mean over all pairs, and the interval's ends: NaN for fewer than ``FEWEST_IMAGES``.
+
+    Reference: Hesterberg, What Teachers Should Know About the Bootstrap, arXiv 1411.5279, the
+    expanded percentile interval.
     """
     images = sorted({image for cell in cells for image, _ in cell})
-    sums, counts = np.zeros((2, len(images), len(cells)))
-    for c, cell in enumerate(cells):
-        for (image, _), difference in cell.items():
-            sums[images.index(image), c] += difference
-            counts[images.index(image), c] += 1
-    value = float(statistic(sums.sum(0), counts.sum(0)))
-    if len(images) < FEWEST_IMAGES:
+    sums, counts = np.zeros((2, len(images)))
+    for (image, _), difference in (pair for cell in cells for pair in cell.items()):
+        sums[images.index(image)] += difference
+        counts[images.index(image)] += 1
+    value = float(sums.sum() / counts.sum())
+    n = len(images)
+    if n < FEWEST_IMAGES:
         return value, float("nan"), float("nan")
-    chances = [1 / len(images)] * len(images)
-    drawn = np.random.default_rng(0).multinomial(len(images), chances, draws).astype(float)
-    low, high = np.nanpercentile(statistic(drawn @ sums, drawn @ counts), [2.5, 97.5])
+    drawn = np.random.default_rng(0).multinomial(n, [1 / n] * n, draws).astype(float)
+    far = np.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1)
+    levels = stats.norm.cdf([-far, far])
+    low, high = np.quantile((drawn @ sums) / (drawn @ counts), levels)
     return value, float(low), float(high)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from torch import Tensor
 
 from restoration.batch import Batch
+from restoration.errors import RestorationError
 from restoration.losses.base import Loss, Network
 
 
@@ -26,6 +28,8 @@ class WeightedSum(Loss):
         self, kl: Loss, d: Loss, weight: float = 10.0, data_range: Literal[1, 255] = 255
     ) -> None:
         super().__init__()
+        if not math.isfinite(weight):
+            raise RestorationError(f"the weight must be a number, not {weight}")
         self.kl = kl
         self.d = d
         self.weight = weight

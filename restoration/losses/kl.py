@@ -60,7 +60,7 @@ class KLDivergence(Loss):
         super().__init__()
         if regions < 1:
             raise RestorationError(f"regions must be at least 1, not {regions}")
-        if weights is not None and (min(weights) < 0 or sum(weights) <= 0):
+        if weights is not None and (min(weights, default=0) < 0 or sum(weights) <= 0):
             raise RestorationError("channel weights must not be negative nor all zero")
         self.direction = direction
         self.histogram = histogram
@@ -105,6 +105,11 @@ class KLDivergence(Loss):
         """(N, C, H, W) -> masses per region and channel, (regions^2, N, C, 256)."""
         if self.channels == "YCbCr" and image.shape[1] == 3:
             image = rgb_to_ycbcr(image)
+        if self.regions > min(image.shape[-2:]):
+            raise RestorationError(
+                f"an image of {image.shape[-1]} x {image.shape[-2]} has no {self.regions} regions "
+                "a side"
+            )
         cells = [
             of(cell)
             for row in image.tensor_split(self.regions, -2)

@@ -53,6 +53,11 @@ class Interruption(AbstractContextManager["Interruption"]):
             ) from exception
 
     def __exit__(self, *_: object) -> None:
-        """Reinstall the handlers that were there before."""
+        """Reinstall the handlers that were there before, where ours are still in place.
+
+        Lightning may have taken its own back before now: they hold a trainer, whose end they were.
+        """
         while self.previous:
-            signal.signal(*self.previous.popitem())
+            number, before = self.previous.popitem()
+            if signal.getsignal(number) == self.interrupt:
+                signal.signal(number, before)

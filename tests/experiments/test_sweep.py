@@ -1,5 +1,6 @@
 """The grid, the engine of one machine, and what may go wrong in a sweep."""
 
+import gc
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from PIL import Image
 from torch import nn
 
 from restoration.__main__ import main
+from restoration.callbacks import curves
 from restoration.commands.sweep import shard_of
 from restoration.errors import RestorationError, UsageError
 from restoration.experiments import timing
@@ -27,7 +29,9 @@ from restoration.experiments.engines.local import LocalEngine
 from restoration.experiments.engines.running import Outcome, attempt
 from restoration.experiments.grid import Grid, checked, read_grid, runs_of
 from restoration.experiments.sweep import Tally, sweep
+from restoration.run_folder import CHECKPOINT
 from restoration.support.processes import cores
+from restoration.task import DeepImagePrior
 
 ENVIRONMENT = {**os.environ, "PYTHONUNBUFFERED": "1"}
 
@@ -414,8 +418,59 @@ def test_a_dry_run_lists_and_estimates_and_runs_nothing(monkeypatch, capsys):
     assert not Path("runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"data": {"quality": 15}}, "data.quality; qualities is for it"),
+        ({"seed_everything": 3}, "seed_everything; seeds is for it"),
+        ({"model": {"loss": {"init_args": {"weight": 50}}}}, "weights is for it"),
+    ],
+)
+def test_what_labels_say_is_not_set_otherwise(settings, told, capsys):
+    Path("grid.yaml").write_text(yaml.safe_dump(vars(grid(set=settings))))
+    assert main(["sweep", "grid.yaml", "--output", "runs"]) == 1
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "model:", "model: {loss: }"])
+def test_a_configuration_without_its_class_is_named(text):
+    Path("configs/loss").mkdir(parents=True)
+    Path("configs/loss/mine.yaml").write_text(text)
+    with pytest.raises(RestorationError, match=r"configs/loss/mine.yaml names no class"):
+        runs(losses=["mine"])
+
+
+def test_runs_that_have_ended_are_let_go_and_sigterm_is_given_back():
+    """Lightning's handlers hold the trainer, and each run's those of the run before."""
+    before = signal.getsignal(signal.SIGTERM)
+    for run in runs(seeds=[0, 1]):
+        assert attempt(run).error is None
+        assert signal.getsignal(signal.SIGTERM) == before
+    gc.collect()
+    assert sum(type(x) is DeepImagePrior for x in gc.get_objects()) <= 1
+
+
+def test_a_checkpoint_outlives_an_error_that_is_not_its_own(monkeypatch):
+    """A disk that was full for a moment, say; but one that fails again may hold what is wrong."""
+    steps = {"trainer": {"max_steps": 6}, "checkpoint": {"every": 2}, "curves": {"every": 1}}
+    (run,) = runs(set=steps)
+    write, full = curves.write_atomically, [2]
+
+    def limited(path, data):
+        if path.name == "curves.csv":
+            full[0] -= 1
+            if full[0] < 0:
+                raise OSError(28, "No space left on device")
+        write(path, data)
+
+    monkeypatch.setattr(curves, "write_atomically", limited)
+    for there in (True, False):
+        assert "No space left" in attempt(run).error
+        assert (run.folder / CHECKPOINT).exists() == there
+
+
 def test_a_class_among_the_settings_of_all_runs_is_left_to_them():
-    settings = {"model": {"loss": {"class_path": "restoration.losses.MSE", "init_args": {}}}}
+    settings = {"data": {"input": {"class_path": "restoration.inputs.DecodedJPEG"}}}
     Path("grid.yaml").write_text(yaml.safe_dump(vars(grid(set=settings))))
     assert read_grid("grid.yaml", []).set == settings
 
@@ -426,7 +481,7 @@ def test_a_class_among_the_settings_of_all_runs_is_left_to_them():
         ({"trainer": {"max_steps": None}}, "trainer.max_steps is None"),
         ({"trainer": {"max_steps": -1}}, "trainer.max_steps is -1"),
         ({"model": 3}, "the model of the runs"),
-        ({"model": {"loss": {"class_path": "no.Loss"}}}, "the model of the runs"),
+        ({"model": {"loss": {"init_args": {"no": 1}}}}, "the model of the runs"),
     ],
 )
 def test_what_cannot_be_estimated_is_one_line(settings, told, capsys):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import yaml
 from filelock import FileLock, Timeout
 
-from restoration.errors import Interrupted, RestorationError
+from restoration.errors import DivergenceError, Interrupted, RestorationError
 from restoration.experiments.grid import Run
 from restoration.run_folder import CHECKPOINT, GIVEN, LABELS, LOCK, RESULT
 from restoration.support.files import write_atomically
@@ -42,8 +42,9 @@ def attempt(run: Run) -> Outcome:
 
     A lock in the run's folder, which dies with its holder, keeps all others from the run.
 
-    Errors are returned, not raised. After an error the next attempt starts anew: what went wrong
-    may be in the checkpoint. A process that is killed leaves the checkpoint to the next.
+    Errors are returned, not raised. What went wrong may be in the checkpoint: after a divergence,
+    and after an error of an attempt that went on from one, the next attempt starts anew. Else it
+    goes on, as after a process that was killed.
 
     Raises:
         Interrupted: The user stopped it; the checkpoint is written.
@@ -72,7 +73,7 @@ def attempt_alone(run: Run) -> tuple[str | None, str]:
     """Run a run whose lock is held; return its error and what is known of it beyond a line."""
     from restoration.cli import fit  # imports torch and lightning: seconds
 
-    error, details, said = None, "", io.StringIO()
+    error, details, said, anew = None, "", io.StringIO(), False
     try:
         for left_by_a_kill in run.folder.glob(".*.tmp"):
             left_by_a_kill.unlink()
@@ -85,6 +86,7 @@ def attempt_alone(run: Run) -> tuple[str | None, str]:
             (run.folder / RESULT).unlink()
             checkpoint.unlink(missing_ok=True)
         if checkpoint.exists():
+            anew = True  # if this fails, too
             arguments += ["--ckpt_path", str(checkpoint)]
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
             fit(arguments)
@@ -94,10 +96,11 @@ def attempt_alone(run: Run) -> tuple[str | None, str]:
         error = (said.getvalue().strip().splitlines() or ["it ended without a word"])[-1]
     except RestorationError as problem:
         error = str(problem)
+        anew = anew or isinstance(problem, DivergenceError)
     except Exception as problem:  # whatever it is, the other runs go on
         details = traceback.format_exc()
         error = f"{type(problem).__name__}: {' '.join(str(problem).split())}"
-    if error is not None:
+    if error is not None and anew:
         with contextlib.suppress(OSError):
             (run.folder / CHECKPOINT).unlink(missing_ok=True)
     return error, details

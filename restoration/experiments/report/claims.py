@@ -11,12 +11,10 @@ import numpy as np
 
 from restoration.experiments.protocol import (
     Cell,
-    Sums,
     Values,
     mean_difference,
     mean_size,
     paired,
-    pooled,
     reported,
     shortened,
 )
@@ -30,18 +28,28 @@ def difference_row(
     printed: str,
     cells: Sequence[Values],
     form: str = "+.2f",
-    statistic: Callable[[Sums, Sums], np.ndarray] = pooled,
 ) -> list[str]:
     """One claim: the mean difference, its confidence interval, and how often it is positive."""
     differences = np.array([d for cell in cells for d in cell.values()])
     if not len(differences):
         return [claim, printed, "", "", "", "0", "0"]
-    value, low, high = mean_difference(cells, statistic)
+    value, low, high = mean_difference(cells)
     between = f"{format(low, form)} to {format(high, form)}" if np.isfinite(low) else ""
-    positive = f"{(differences > 0).mean():.0%}" if statistic is pooled else ""
-    images = {image for cell in cells for image, _ in cell}
-    counts = [str(len(differences)), str(len(images))]
-    return [claim, printed, format(value, form), between, positive, *counts]
+    positive = f"{(differences > 0).mean():.0%}"
+    return [claim, printed, format(value, form), between, positive, *counts_of(cells)]
+
+
+def size_row(claim: str, printed: str, cells: Sequence[Values]) -> list[str]:
+    """One claim on the size of differences, which has no interval: chance alone makes sizes."""
+    if not any(cells):
+        return [claim, printed, "", "", "", "0", "0"]
+    return [claim, printed, f"{mean_size(cells):.2f}", "", "", *counts_of(cells)]
+
+
+def counts_of(cells: Sequence[Values]) -> list[str]:
+    """Tell the numbers of pairs and of images."""
+    keys = [key for cell in cells for key in cell]
+    return [str(len(keys)), str(len({image for image, _ in keys}))]
 
 
 def claims(cells: Cells, best: Cells) -> Table:
@@ -129,7 +137,7 @@ def claims_of_kl(best: Cells, reading: str | None) -> list[list[str]]:
     return [
         difference_row(f"a KL term beside MSE{name}, PSNR, dB", "+0.29", against(kl, loss="mse")),
         difference_row(f"a KL term beside MSE{name}, MS-SSIM, %", "+0.73", ratios),
-        difference_row(f"|L_P - L_Q|{name}, means of cells, dB", "0.05", p_q, ".2f", mean_size),
+        size_row(f"|L_P - L_Q|{name}, means of cells, dB", "0.05", p_q),
     ]
 
 
@@ -164,15 +172,16 @@ def beats_jpeg(best: Cells) -> Table:
     """
     rows = []
     for quality in sorted({c.quality for c in best}):
+        some = [cell for c, cell in best.items() if c.quality == quality]
         gains = [
             {
                 (r.image, r.seed): cell.psnr[r.image, r.seed] - r.result["jpeg"]["psnr"]
                 for r in cell.records
             }
-            for c, cell in best.items()
-            if c.quality == quality
+            for cell in some
         ]
-        names = [f"{c.network} {name_of(c)}" for c in best if c.quality == quality]
+        told = [cell.configuration for cell in some]
+        names = [f"{c.network} {name_of(c)}" for c in told]
         above = sum(mean(list(gain.values())) > 0 for gain in gains)
         common = set.intersection(*(set(gain) for gain in gains))
         means = [mean([gain[key] for key in common or gain]) for gain in gains]
