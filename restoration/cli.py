@@ -164,6 +164,16 @@ class FitCLI(LightningCLI):
                     f"no checkpoint to go on from: starting anew in {self.folder}", file=sys.stderr
                 )
 
+    def after_fit(self) -> None:
+        """Wait for the runs of other images, once this one's result is written.
+
+        Raises:
+            RestorationError: one failed; it has said why on stderr.
+        """
+        strategy = self.trainer.strategy
+        if isinstance(strategy, IndependentStrategy) and not strategy.wait():
+            raise RestorationError("the run of another image failed")
+
 
 def check_trainer(options: Namespace) -> None:
     """Refuse settings of the trainer under which no run can end or be right.

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from typing import Any
 
 from lightning.fabric.utilities.rank_zero import rank_zero_only as fabric_rank_zero_only
+from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
-from restoration.errors import RestorationError
-
 
 def local_rank() -> int:
     """Number of this process among those of the trainer on this machine."""
     return int(os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0")
+
+
+class Launcher(_SubprocessScriptLauncher):
+    """Start the other processes; one that fails leaves the others alone.
+
+    Lightning's own watches them, and kills all some seconds after one has failed.
+    """
+
+    def launch(
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        trainer: Trainer | None = None,
+        **keywords: Any,
+    ) -> Any:
+        """Start them unless something else did, and call the function."""
+        if not self.cluster_environment.creates_processes_externally:
+            self._call_children_scripts()
+        return function(*arguments, **keywords)
 
 
 class IndependentStrategy(DDPStrategy):
@@ -25,6 +45,11 @@ class IndependentStrategy(DDPStrategy):
     The processes are started as those of data-parallel training are, but each is its own world: no
     process group, no exchange of weights or gradients, every process logs and saves.
     """
+
+    def _configure_launcher(self) -> None:
+        """See ``Launcher``."""
+        assert self.cluster_environment is not None
+        self._launcher = Launcher(self.cluster_environment, self.num_processes, self.num_nodes)
 
     def setup_distributed(self) -> None:
         """Choose the device by rank, and act as the first of one."""
@@ -66,14 +91,13 @@ class IndependentStrategy(DDPStrategy):
         return tensor
 
     def teardown(self) -> None:
-        """Wait for the processes that this one started.
-
-        Raises:
-            RestorationError: one failed; it has said why on stderr.
-        """
+        """Wait for the processes that this one started, where it has failed itself."""
         super().teardown()
-        launcher = self.launcher
-        processes = launcher.procs if isinstance(launcher, _SubprocessScriptLauncher) else []
+        if sys.exc_info()[1] is not None:
+            self.wait()
+
+    def wait(self) -> bool:
+        """Wait for the processes that this one started; tell whether all have done their work."""
+        processes = self.launcher.procs if isinstance(self.launcher, Launcher) else []
         codes = [process.wait() for process in processes]
-        if any(codes):
-            raise RestorationError("the run of another image failed")
+        return not any(codes)

@@ -518,8 +518,8 @@ def test_two_devices_take_an_image_each_and_exchange_nothing(tmp_path, photo):
             assert (one / file).read_bytes() == (other / file).read_bytes()
         assert (one / "last.ckpt").exists()
         assert list(one.glob("events*"))
-    failed = subprocess.run(
-        [script, *basis, "[a.png, missing.png]", *both],
+    failed = subprocess.run(  # for longer than Lightning would let it
+        [script, *basis, "[a.png, missing.png]", *both, "--trainer.max_steps", "300"],
         check=False,
         capture_output=True,
         text=True,
@@ -527,7 +527,10 @@ def test_two_devices_take_an_image_each_and_exchange_nothing(tmp_path, photo):
     )
     assert failed.returncode == 1
     assert "missing.png" in failed.stderr
+    assert "the run of another image failed" in failed.stderr
     assert "Traceback" not in failed.stderr
+    result = tmp_path / "lightning_logs/a-q10/version_1/result.json"
+    assert json.loads(result.read_text())["steps"] == 300
     assert main([*basis, "[a.png, b.png]", *arguments]) == 1
 
 
