@@ -5,12 +5,11 @@ python tests/benchmarks/kl_steps.py tests/benchmarks/results/desk/runs.zip [--st
 """
 
 import argparse
-from pathlib import Path
 
-from restoration.errors import RestorationError
-from restoration.experiments.archive import unpacked
+from run_and_table import runs_given
+
 from restoration.experiments.protocol import mean_difference, paired, value_at
-from restoration.experiments.results import Record, read_records
+from restoration.experiments.results import Record
 
 STEPS = (400, 600, 800, 1000, 1200, 1600, 2400, 3600, 4800)
 
@@ -29,15 +28,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("runs", type=Path, help="folder, or what report --pack made")
     parser.add_argument("--steps", nargs="+", type=int, default=STEPS)
     parser.add_argument("--term", choices=("P", "Q"), default="Q", help="L_P or L_Q")
-    options = parser.parse_args()
-    try:
-        with unpacked(options.runs) as folder:
-            records, _ = read_records(folder)
-    except RestorationError as error:
-        parser.error(str(error))
+    options, records = runs_given(parser)
     term = options.term
     print(f"| quality | step | L_{term} + lambda MSE, less MSE / dB | 95 % interval | images |")
     print("|---|---|---|---|---|")

@@ -6,6 +6,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from restoration.errors import RestorationError
+from restoration.experiments.archive import unpacked
+from restoration.experiments.results import Record, read_records
+
 
 class RunAndTable:
     """Its options.
@@ -44,6 +48,17 @@ class RunAndTable:
         if computes and not list(options.folder.glob("*.png")):
             self.parser.error(f"no PNG images in {options.folder}")
         options.function(options)
+
+
+def runs_given(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, list[Record]]:
+    """Parse the options of a script that is about runs, and read these."""
+    parser.add_argument("runs", type=Path, help="folder, or what report --pack made")
+    options = parser.parse_args()
+    try:
+        with unpacked(options.runs) as folder:
+            return options, read_records(folder)[0]
+    except RestorationError as error:
+        parser.error(str(error))
 
 
 def processor_seconds() -> float:

@@ -26,7 +26,7 @@ def printed(monkeypatch, capsys):
         return [cells_of(line) for line in capsys.readouterr().out.splitlines()[2:]]
 
     yield run
-    for name in ("presets", "library", "scaling", "kl_steps", "colours", "run_and_table"):
+    for name in {path.stem for path in FOLDER.glob("*.py")} - {Path(__file__).stem}:
         sys.modules.pop(name, None)
 
 
@@ -96,6 +96,18 @@ def test_what_colours_give_libraries(printed):
     assert len(told) == 5
     for colours, *cells in told:
         assert shown[colours] == cells
+
+
+def test_what_each_reading_adds_to_mse(printed):
+    document = (FOLDER.parents[1] / "configs" / "README.md").read_text()
+    told = printed("readings", RESULTS / "readings.zip")
+    assert len(told) == 18
+    for _, quality, loss, reading, _, _, gain, least, most, *_, images in told:
+        assert images == "4"
+        if loss != "mse":
+            term = "L_P" if loss == "kl_p_mse" else "L_Q"
+            (row,) = re.findall(rf"^\| {quality} \| {term} \| `{reading}` \|.*$", document, re.M)
+            assert f"{gain} ({least} to {most})" in row
 
 
 def test_what_the_kl_term_changes_at_each_step(printed):
