@@ -33,6 +33,9 @@ RIGHT = {
     "max_epochs": -1,
     "precision": None,
     "accumulate_grad_batches": 1,
+    "barebones": False,
+    "fast_dev_run": False,
+    "limit_train_batches": None,
 }
 SETTINGS["trainer"] = TRAINER | {"max_steps": 9}
 
@@ -51,6 +54,8 @@ def record(values, image="a"):
         ({"precision": "bf16-true"}, "would change the image"),
         ({"max_epochs": 2}, "instead of max_epochs"),
         ({"accumulate_grad_batches": 2}, "every step has its own gradient"),
+        ({"fast_dev_run": 3}, "would leave no result"),
+        ({"limit_train_batches": 0}, "leaves no step"),
     ],
 )
 def test_trainers_that_cannot_be_right_are_refused(options, said):
