@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-from jsonargparse import Namespace
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -23,6 +22,7 @@ from restoration.callbacks.curves import Curves
 from restoration.callbacks.keep import check_rules
 from restoration.data import SingleImage
 from restoration.errors import RestorationError
+from restoration.fit_checks import check_trainer
 from restoration.independent import IndependentStrategy, local_rank
 from restoration.run_folder import CHECKPOINT, CONFIG, RUNS, run_version, same_run
 from restoration.run_lock import RunFolder, refuse_used
@@ -173,33 +173,6 @@ class FitCLI(LightningCLI):
         strategy = self.trainer.strategy
         if isinstance(strategy, IndependentStrategy) and not strategy.wait():
             raise RestorationError("the run of another image failed")
-
-
-def check_trainer(options: Namespace) -> None:
-    """Refuse settings of the trainer under which no run can end or be right.
-
-    Raises:
-        RestorationError: no end, or a precision in which the image itself would be reduced.
-    """
-    if options.max_epochs not in (None, -1):
-        raise RestorationError("epochs end no run; give --trainer.max_steps instead of max_epochs")
-    for name in ("barebones", "fast_dev_run"):
-        if getattr(options, name):
-            raise RestorationError(f"--trainer.{name} would leave no result; leave it out")
-    if options.limit_train_batches == 0:
-        raise RestorationError("--trainer.limit_train_batches 0 leaves no step to do")
-    if options.accumulate_grad_batches != 1:
-        raise RestorationError(
-            "--trainer.accumulate_grad_batches: every step has its own gradient; leave it out"
-        )
-    if options.max_steps < 1 and options.max_time is None:
-        raise RestorationError("nothing ends the run: give --trainer.max_steps 2400, say")
-    precision = str(options.precision or "32-true")
-    if precision not in ("32", "32-true", "16-mixed", "bf16-mixed"):
-        raise RestorationError(
-            f"--trainer.precision {precision} would change the image too; use 32-true, bf16-mixed "
-            "or 16-mixed"
-        )
 
 
 def with_shipped_configs(arguments: list[str]) -> list[str]:

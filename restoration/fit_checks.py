@@ -1,14 +1,17 @@
-"""What is wrong with the image of ``restoration fit``, said before torch is imported."""
+"""What is wrong with the image and the trainer of ``restoration fit``; it imports no torch."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from restoration.errors import RestorationError
 from restoration.formats.opening import check_image
 from restoration.support.files import find
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
 
 CROP_OF_A_JPEG = (
     "data.crop needs data.quality and a lossless image: a part of a JPEG's pixels is no JPEG"
@@ -57,3 +60,30 @@ def data_options(arguments: list[str]) -> dict[str, Any] | None:
         except (OSError, ValueError, yaml.YAMLError):
             return None
     return options
+
+
+def check_trainer(options: Namespace) -> None:
+    """Refuse settings of the trainer under which no run can end or be right.
+
+    Raises:
+        RestorationError: no end, or a precision in which the image itself would be reduced.
+    """
+    if options.max_epochs not in (None, -1):
+        raise RestorationError("epochs end no run; give --trainer.max_steps instead of max_epochs")
+    for name in ("barebones", "fast_dev_run"):
+        if getattr(options, name):
+            raise RestorationError(f"--trainer.{name} would leave no result; leave it out")
+    if options.limit_train_batches == 0:
+        raise RestorationError("--trainer.limit_train_batches 0 leaves no step to do")
+    if options.accumulate_grad_batches != 1:
+        raise RestorationError(
+            "--trainer.accumulate_grad_batches: every step has its own gradient; leave it out"
+        )
+    if options.max_steps < 1 and options.max_time is None:
+        raise RestorationError("nothing ends the run: give --trainer.max_steps 2400, say")
+    precision = str(options.precision or "32-true")
+    if precision not in ("32", "32-true", "16-mixed", "bf16-mixed"):
+        raise RestorationError(
+            f"--trainer.precision {precision} would change the image too; use 32-true, bf16-mixed "
+            "or 16-mixed"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -43,3 +44,25 @@ def read_config(path: str) -> Config:
         if isinstance(model.get(part), str):  # the short way to write a class
             model[part] = {"class_path": model[part]}
     return content
+
+
+def read_part(part: str, name: str) -> Config:
+    """Read the configuration of a network or loss.
+
+    Raises:
+        RestorationError: there is none, or it names no class.
+    """
+    path = f"configs/{part}/{name}.yaml"
+    config = read_config(path)
+    if not has(config, ("model", part, "class_path")):
+        raise RestorationError(f"{path} names no class for model.{part}")
+    return config
+
+
+def has(settings: Any, keys: Sequence[str]) -> bool:
+    """Whether settings hold something at a place, given by the keys that lead there."""
+    for key in keys:
+        if not isinstance(settings, dict) or key not in settings:
+            return False
+        settings = settings[key]
+    return True

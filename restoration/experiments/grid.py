@@ -8,7 +8,6 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from restoration.errors import RestorationError
-from restoration.experiments.configurations import Config, merged, read_config
+from restoration.experiments.configurations import Config, has, merged, read_config, read_part
 from restoration.run_folder import is_finished
 from restoration.support.files import find, safe_name
 from restoration.support.usage import plain
@@ -141,15 +140,6 @@ def checked(content: Config, path: str) -> Grid:
     return grid
 
 
-def has(settings: Any, keys: Sequence[str]) -> bool:
-    """Whether settings hold something at a place, given by the keys that lead there."""
-    for key in keys:
-        if not isinstance(settings, dict) or key not in settings:
-            return False
-        settings = settings[key]
-    return True
-
-
 def images_of(grid: Grid, root: Path) -> list[Path]:
     """Resolve names and patterns under the data root, sorted by name.
 
@@ -235,19 +225,6 @@ def runs_of(grid: Grid, root: Path, output: Path) -> list[Run]:
                 labels["steps"] = (whole.get("trainer") or {}).get("max_steps")
                 runs.append(run_of(labels, whole, image, content, output))
     return runs
-
-
-def read_part(part: str, name: str) -> Config:
-    """Read the configuration of a network or loss.
-
-    Raises:
-        RestorationError: there is none, or it names no class.
-    """
-    path = f"configs/{part}/{name}.yaml"
-    config = read_config(path)
-    if not has(config, ("model", part, "class_path")):
-        raise RestorationError(f"{path} names no class for model.{part}")
-    return config
 
 
 def run_of(labels: dict[str, Any], config: Config, image: Path, content: str, output: Path) -> Run:

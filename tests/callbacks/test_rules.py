@@ -157,3 +157,9 @@ def test_the_output_of_a_rule_becomes_the_result(tmp_path, monkeypatch, capsys):
     truth = np.array(Image.open(find("samples/coffee.png")))[y : y + 64, x : x + 64]
     reference = psnr(shifted_jpeg(compress(truth, 10)), to_tensor(truth)).item()
     assert kept["reference"]["psnr"] == pytest.approx(reference, abs=1e-4)
+
+
+@pytest.mark.parametrize("weight", [0, 5, float("nan")])
+def test_a_moving_variance_needs_a_weight_of_an_average(weight):
+    with pytest.raises(RestorationError, match=r"must lie in \(0, 1\]"):
+        MovingVariance(weight=weight)

@@ -10,13 +10,14 @@ from jsonargparse import Namespace
 from PIL import Image
 
 from restoration.__main__ import main
-from restoration.cli import check_trainer, with_shipped_configs
+from restoration.cli import with_shipped_configs
 from restoration.commands.inputs import Input, find_inputs, told_left_out
 from restoration.commands.report import parser
 from restoration.commands.restore_plan import Job, format_of, is_file_name, plan
 from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.experiments.report.plots import drawn, mean_curve, pyplot
 from restoration.experiments.results import Configuration, Record
+from restoration.fit_checks import check_trainer
 from restoration.formats.png import to_png
 from restoration.independent import local_rank
 from restoration.run_folder import run_version, same_run

@@ -347,7 +347,8 @@ def test_a_killed_worker_is_replaced_and_the_run_goes_on_to_the_same_end(capsys)
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(number):
     long = merged(grid().set, {"trainer": {"max_steps": 1500}, "checkpoint": {"every": 5000}})
     Path("grid.yaml").write_text(yaml.safe_dump(vars(grid(set=long))))
     command = [sys.executable, "-m", "restoration", "sweep", "grid.yaml", "--output", "runs"]
@@ -356,7 +357,7 @@ def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on():
     while not list(run.folder.glob("events*")):
         time.sleep(0.05)
     time.sleep(1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
     assert "Traceback" not in error

@@ -156,6 +156,13 @@ def test_channel_weights(images):
         KLDivergence("P", weights=[1, 2])(output, batch_of(target), torch.nn.Identity())
 
 
+def test_more_regions_than_pixels_are_refused(images):
+    output, target = images
+    few = output[..., :6, :9], target[..., :6, :9]
+    with pytest.raises(RestorationError, match="an image of 9 x 6 has no 7 regions a side"):
+        KLDivergence("Q", regions=7)(few[0], batch_of(few[1]), torch.nn.Identity())
+
+
 def test_regions_average_the_divergences_of_their_own_models(images):
     output, target = images
     loss = KLDivergence("Q", regions=2)(output, batch_of(target), torch.nn.Identity())["loss"]
