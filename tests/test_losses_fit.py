@@ -65,6 +65,13 @@ def test_the_output_of_least_sure_is_kept(tmp_path, name):
     assert (tmp_path / "lightning_logs/coffee-q10/version_0/least_sure.png").exists()
 
 
+def test_a_rule_that_kept_nothing_is_told(tmp_path, capsys):
+    keep = ["--result.keep", "least_sure", "--result.shrink", "null"]
+    _, result = run(tmp_path, "--config", "configs/loss/mse.yaml", *keep)
+    assert "least_sure kept nothing" in capsys.readouterr().err
+    assert "least_sure" not in result
+
+
 def test_true_error_and_nmse_are_logged(tmp_path):
     curves, result = run(tmp_path, "--config", "configs/loss/mse.yaml")
     # PSNR of the 8-bit image. Rounding adds about 1/12 level^2, and 2 mean(e) mean(r) for errors e

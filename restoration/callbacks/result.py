@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -98,6 +99,8 @@ class ResultWriter(NeedsSmoothing):
         content = json.dumps(result, indent=2, allow_nan=False) + "\n"
         write_atomically(self.directory / RESULT, content.encode())
         show(result, self.directory / RESTORED)
+        if self.keep is not None and self.keep not in result:
+            print(f"{self.keep} kept nothing: {RESTORED} is of the last output", file=sys.stderr)
 
     def on_exception(
         self, trainer: Trainer, module: LightningModule, exception: BaseException

@@ -50,9 +50,9 @@ class Cell:
         return float(np.mean(list(self.ms_ssim.values())))
 
 
-def reported(loss: str) -> str:
+def reported(configuration: Configuration) -> str:
     """Name the output that the paper reports: smoothed for losses with MSE, not with SURE."""
-    return "" if "sure" in loss else "_smoothed"
+    return "" if configuration.has_sure else "_smoothed"
 
 
 def value_at(record: Record, name: str, step: float) -> float:
@@ -66,7 +66,7 @@ def value_at(record: Record, name: str, step: float) -> float:
 
 def best_step(record: Record) -> float:
     """Return the step with the highest PSNR of the output that the paper reports."""
-    curve = record.curves["psnr" + reported(record.configuration.loss)]
+    curve = record.curves["psnr" + reported(record.configuration)]
     return float(record.curves["step"][np.nanargmax(curve)])
 
 
@@ -85,7 +85,7 @@ def cell_of(configuration: Configuration, records: Sequence[Record]) -> Cell:
                 "or give different images different names"
             )
     epoch = float(np.mean([best_step(r) for r in records]))
-    suffix = reported(configuration.loss)
+    suffix = reported(configuration)
 
     def values(name: str) -> Values:
         return {(r.image, r.seed): value_at(r, name, epoch) for r in records}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,11 @@ class Configuration(NamedTuple):
     loss: str
     weight: float | None
     reading: str | None
+
+    @property
+    def has_sure(self) -> bool:
+        """Whether SURE is a part of the loss, by its name: of kl_q_sure, say, not of pressure."""
+        return "sure" in re.split("[^a-z]+", self.loss.lower())
 
 
 CONFIGURATION = ArgumentParser(exit_on_error=False)
@@ -193,4 +199,4 @@ def one_experiment(records: Sequence[Record]) -> tuple[list[Record], list[Record
 def compared(record: Record) -> tuple[int, str, bool]:
     """Tell among which runs a run must have as many steps."""
     c = record.configuration
-    return c.quality, c.network, "sure" in c.loss
+    return c.quality, c.network, c.has_sure

@@ -79,7 +79,8 @@ class Tally:
 def sweep(runs: Sequence[Run], engine: Engine, retries: int) -> int:
     """Work off the runs that are not finished; failed ones again, ``retries`` times.
 
-    A run that fails for good leaves ``failed.json`` with its error; the others do not suffer.
+    A run that fails for good leaves ``failed.json`` with its error; the others do not suffer. Wrong
+    settings are neither tried again nor told again for each run that has them.
 
     Args:
         runs: All runs of a grid, finished ones too.
@@ -99,6 +100,7 @@ def sweep(runs: Sequence[Run], engine: Engine, retries: int) -> int:
         print(f"{len(by_identity) - len(todo)} runs are finished already", file=sys.stderr)
     attempts: Counter[str] = Counter()
     failed = 0
+    told: set[str | None] = set()
     while todo:
         again, waiting = [], True
         for outcome in watched(todo, engine):
@@ -111,12 +113,16 @@ def sweep(runs: Sequence[Run], engine: Engine, retries: int) -> int:
                 (run.folder / FAILED).unlink(missing_ok=True)
                 continue
             attempts[run.identity] += 1
-            last = attempts[run.identity] > retries
+            last = outcome.refused or attempts[run.identity] > retries
             if last:
                 failed += 1
             else:
                 again.append(run)
             leave_error(run, outcome, attempts[run.identity])
+            if outcome.refused:
+                if outcome.error in told:
+                    continue
+                told.add(outcome.error)
             print(
                 f"{run.folder}: {'failed' if last else 'will be tried again'}: {outcome.error}",
                 file=sys.stderr,

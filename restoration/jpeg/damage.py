@@ -14,13 +14,15 @@ from pathlib import Path
 import jpeglib
 from jpeglib import DCTJPEG
 
-from restoration.jpeg.frame import END, SCAN, bare
+from restoration.jpeg.frame import END, SCAN, bare, segments
 
 # libjpeg's own warnings, those of damage and those of markers that change nothing
 DAMAGE = re.compile(
     r"Corrupt JPEG data|Premature end of JPEG|Inconsistent progression|Invalid SOS parameters"
 )
 HARMLESS = re.compile(r"Warning: unknown JFIF revision|Unknown Adobe color transform")
+STRAY = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+FEW = 8  # such bytes, of any kind: some encoders write them
 CUT = "premature end"  # in libjpeg's words: the data end before the picture does
 UNREFINED = "damaged or cut short: not all of its refinements are there"
 ZEROS = bytes(32)
@@ -51,7 +53,8 @@ def read_coefficients(data: bytes) -> tuple[DCTJPEG, list[str]]:
     for line in lines:
         if not DAMAGE.search(line) and not HARMLESS.search(line):
             print(line, file=sys.stderr)
-    return jpeg, [line for line in lines if DAMAGE.search(line)]
+    damage = [line for line in lines if DAMAGE.search(line)]
+    return jpeg, [] if is_padding(data, damage) else damage
 
 
 @contextmanager
@@ -115,6 +118,17 @@ def sound_bytes(data: bytes) -> int:
         else:
             bad = middle
     return good
+
+
+def is_padding(data: bytes, complained: list[str]) -> bool:
+    """Whether all that libjpeg complains of are a few bytes, or zeros, behind the last scan."""
+    found = [STRAY.search(line) for line in complained]
+    counts = [int(match[1]) for match in found if match]
+    scans = [segment.stop for segment in segments(data) if segment.marker == SCAN]
+    end = data.find(END, scans[-1]) if scans else -1
+    return len(counts) == len(found) and all(
+        count <= FEW or not data[max(end - count, 0) : end].strip(b"\0") for count in counts
+    )
 
 
 def zeros_in(data: bytes) -> int:

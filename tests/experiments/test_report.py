@@ -17,13 +17,19 @@ from PIL import Image
 from restoration.__main__ import main
 from restoration.errors import RestorationError
 from restoration.experiments.archive import pack, unpacked
-from restoration.experiments.protocol import better_weights, cells_of, mean_difference, mean_size
+from restoration.experiments.protocol import (
+    better_weights,
+    cells_of,
+    mean_difference,
+    mean_size,
+    reported,
+)
 from restoration.experiments.report.claims import beats_jpeg, claims
 from restoration.experiments.report.document import Document, Table
 from restoration.experiments.report.paper import TABLES
 from restoration.experiments.report.plots import figure_3, figure_4, mean_curve, panels, psnr_figure
 from restoration.experiments.report.tables import coverage
-from restoration.experiments.results import one_experiment, read_records
+from restoration.experiments.results import Configuration, one_experiment, read_records
 from restoration.run_folder import is_finished
 
 STEPS = np.arange(10, 101, 10)
@@ -526,3 +532,17 @@ def test_a_pack_with_any_byte_wrong_is_told_or_read(runs, tmp_path):
         damaged.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
         with suppress(RestorationError), unpacked(damaged):
             pass
+
+
+@pytest.mark.parametrize(
+    ("loss", "reported_output"),
+    [
+        ("sure", ""),
+        ("kl_q_sure", ""),
+        ("my-SURE", ""),
+        ("pressure", "_smoothed"),
+        ("mse", "_smoothed"),
+    ],
+)
+def test_a_loss_has_sure_where_a_word_of_its_name_says_so(loss, reported_output):
+    assert reported(Configuration(10, "low", True, loss, None, None)) == reported_output

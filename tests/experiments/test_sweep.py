@@ -561,3 +561,15 @@ def test_damaged_runs_are_done_again(checkpoint, name):
     assert sweep([run], InProcess(), retries=0) == 0
     assert run.finished
     assert (run.folder / "curves.csv").read_bytes() == whole["curves.csv"]
+
+
+def test_wrong_settings_are_told_once_and_not_tried_again(capsys):
+    wrong = merged(grid().set, {"trainer": {"max_stepz": 3}})
+    some = runs(images=["a.png", "b.png"], set=wrong)
+    assert sweep(some, InProcess(), retries=2) == 2
+    (line,) = [s for s in capsys.readouterr().err.splitlines() if "max_stepz" in s]
+    assert "failed" in line
+    for run in some:
+        record = json.loads((run.folder / "failed.json").read_text())
+        assert record["attempts"] == 1
+        assert "max_stepz" in record["error"]

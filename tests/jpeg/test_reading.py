@@ -470,6 +470,15 @@ def test_an_unknown_revision_of_jfif_is_no_damage(progressive, photo):
     assert np.array_equal(jpeg.pixels, same.pixels)
 
 
+@pytest.mark.parametrize("stray", [bytes(40), b"\x12\x34\x56\x78\x9a"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_bytes_between_the_last_scan_and_the_end_are_no_damage(progressive, stray, photo):
+    data = encoded(photo[:64, :64], quality=50, progressive=progressive)
+    odd = read_picture(Content(data[:-2] + stray + data[-2:], "a.jpg"), strict=True)
+    assert odd.quantised.widths is None
+    assert np.array_equal(odd.pixels, read_picture(Content(data, "a.jpg")).pixels)
+
+
 def test_lines_are_counted_beside_a_grey_edge(photo):
     """Blocks of mid-grey hold nothing, as those that a cut leaves empty."""
     pixels = photo.copy()

@@ -7,7 +7,7 @@ import io
 import json
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import yaml
 from filelock import FileLock, Timeout
@@ -28,6 +28,7 @@ class Outcome:
         seconds: Duration from start to end.
         details: Traceback of an error that nobody foresaw.
         held: Whether another process works on the run, so that nothing was done.
+        refused: Whether its settings are wrong, so that no further attempt can help.
     """
 
     identity: str
@@ -35,6 +36,7 @@ class Outcome:
     seconds: float
     details: str = ""
     held: bool = False
+    refused: bool = False
 
 
 def attempt(run: Run) -> Outcome:
@@ -53,12 +55,12 @@ def attempt(run: Run) -> Outcome:
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(run.folder / LOCK, blocking=False, is_singleton=True):
-            error, details = (None, "") if run.finished else attempt_alone(run)
+            outcome = Outcome(run.identity, None, 0.0) if run.finished else attempt_alone(run)
     except Timeout:
         return Outcome(run.identity, None, 0.0, held=True)
     except OSError as problem:
-        error, details = f"cannot write {run.folder}: {problem.strerror}", ""
-    return Outcome(run.identity, error, time.monotonic() - began, details)
+        outcome = Outcome(run.identity, f"cannot write {run.folder}: {problem.strerror}", 0.0)
+    return replace(outcome, seconds=time.monotonic() - began)
 
 
 def write_labels(run: Run) -> None:
@@ -69,11 +71,11 @@ def write_labels(run: Run) -> None:
         write_atomically(path, head)
 
 
-def attempt_alone(run: Run) -> tuple[str | None, str]:
-    """Run a run whose lock is held; return its error and what is known of it beyond a line."""
+def attempt_alone(run: Run) -> Outcome:
+    """Run a run whose lock is held; the time is not taken."""
     from restoration.cli import fit  # imports torch and lightning: seconds
 
-    error, details, said, anew = None, "", io.StringIO(), False
+    error, details, said, anew, refused = None, "", io.StringIO(), False, False
     try:
         for left_by_a_kill in run.folder.glob(".*.tmp"):
             left_by_a_kill.unlink()
@@ -93,6 +95,7 @@ def attempt_alone(run: Run) -> tuple[str | None, str]:
     except Interrupted:
         raise
     except SystemExit:
+        refused = True
         error = (said.getvalue().strip().splitlines() or ["it ended without a word"])[-1]
     except RestorationError as problem:
         error = str(problem)
@@ -103,4 +106,4 @@ def attempt_alone(run: Run) -> tuple[str | None, str]:
     if error is not None and anew:
         with contextlib.suppress(OSError):
             (run.folder / CHECKPOINT).unlink(missing_ok=True)
-    return error, details
+    return Outcome(run.identity, error, 0.0, details, refused=refused)

@@ -74,7 +74,7 @@ def claims(cells: Cells, best: Cells) -> Table:
 
 def smoothed(cells: Cells) -> list[Values]:
     """What smoothing gains in each cell whose smoothed outputs are reported."""
-    return [paired(cell.psnr, cell.unsmoothed) for c, cell in cells.items() if reported(c.loss)]
+    return [paired(cell.psnr, cell.unsmoothed) for c, cell in cells.items() if reported(c)]
 
 
 def runaways(cells: Cells) -> list[list[str]]:

@@ -68,7 +68,7 @@ def psnr_figure(network: str, quality: int, cells: Sequence[Cell]) -> Figure:
     """PSNR against the step, mean over the images; average best epoch and blind stop marked."""
     figure, axis = pyplot().subplots(figsize=(9, 4.6), layout="constrained")
     for cell in cells:
-        name = "psnr" + reported(cell.configuration.loss)
+        name = "psnr" + reported(cell.configuration)
         steps, values = mean_curve(cell.records, name)
         line = axis.plot(steps, values, label=literal(name_of(cell.configuration)), linewidth=1.1)[
             0
