@@ -137,6 +137,19 @@ def test_the_claims_are_paired_differences(runs):
     assert rows["a KL term beside MSE, MS-SSIM, %"][2] == f"{gain:+.2f}"
     assert rows["|L_P - L_Q|, means of cells, dB"][2:] == ["0.30", "", "", "2", "2"]
     assert rows["SURE above MSE, dB"][2:] == ["-1.50", "", "0%", "2", "2"]
+    assert rows["a KL term beside SURE, PSNR, dB"][1:] == ["+0.07", "", "", "", "0", "0"]
+
+
+def test_a_kl_term_beside_sure_and_both_lambdas_are_compared_run_by_run(tmp_path):
+    for image, gain in (("a", 0.2), ("b", 0.6)):
+        write_run(tmp_path, image, 50, 26.0, "sure")
+        write_run(tmp_path, image, 50, 26.0 + gain, "kl_q_sure", 10.0)
+        write_run(tmp_path, image, 50, 25.9 + gain, "kl_q_sure", 100.0)
+        write_run(tmp_path, image, 50, 25.0, "kl_q_sure", 1000.0)  # not the paper's
+    cells = cells_of(read_records(tmp_path)[0])
+    rows = {row[0]: row for row in claims(cells, better_weights(cells)).rows}
+    assert rows["a KL term beside SURE, PSNR, dB"][2:] == ["+0.40", "", "100%", "2", "2"]
+    assert rows["lambda 100 above lambda 10, dB"][2:] == ["-0.10", "", "0%", "2", "2"]
 
 
 def test_noise_between_images_is_no_difference_of_the_terms(tmp_path):

@@ -19,7 +19,7 @@ from restoration.experiments.protocol import (
     shortened,
 )
 from restoration.experiments.report.document import Table
-from restoration.experiments.report.paper import TABLES
+from restoration.experiments.report.paper import KL_BESIDE_SURE, LAMBDAS, TABLES
 from restoration.experiments.report.tables import Cells, mean, name_of, number
 
 
@@ -64,6 +64,7 @@ def claims(cells: Cells, best: Cells) -> Table:
         rows.append(difference_row(f"smoothing, {network} network, dB", "", smoothed(own), "+.3f"))
     for reading in sorted({c.reading for c in best if "kl" in c.loss}, key=str) or [None]:
         rows += claims_of_kl(best, reading)
+    rows += claim_of_lambda(cells)
     sure = against(only(best, None, "mse", "sure"), loss="mse")
     rows.append(difference_row("SURE above MSE, dB", "below 0", sure))
     rows += runaways(cells)
@@ -129,6 +130,7 @@ def claims_of_kl(best: Cells, reading: str | None) -> list[list[str]]:
         {key: (ratio - 1) * 100 for key, ratio in cell.items() if np.isfinite(ratio)}
         for cell in against(kl, "ms_ssim", operator.truediv, loss="mse")
     ]
+    with_sure = only(best, reading, "sure", "kl_p_sure", "kl_q_sure")
     p_q = [
         part
         for d in ("mse", "sure")
@@ -137,8 +139,22 @@ def claims_of_kl(best: Cells, reading: str | None) -> list[list[str]]:
     return [
         difference_row(f"a KL term beside MSE{name}, PSNR, dB", "+0.29", against(kl, loss="mse")),
         difference_row(f"a KL term beside MSE{name}, MS-SSIM, %", "+0.73", ratios),
+        difference_row(
+            f"a KL term beside SURE{name}, PSNR, dB",
+            number(KL_BESIDE_SURE, "+.2f"),
+            against(with_sure, loss="sure"),
+        ),
         size_row(f"|L_P - L_Q|{name}, means of cells, dB", "0.05", p_q),
     ]
+
+
+def claim_of_lambda(cells: Cells) -> list[list[str]]:
+    """What the larger of the paper's lambdas gains over the smaller; no row without both."""
+    pairs = against(
+        {c: cell for c, cell in cells.items() if c.weight in LAMBDAS}, weight=LAMBDAS[0]
+    )
+    claim = "lambda {1:g} above lambda {0:g}, dB".format(*LAMBDAS)
+    return [difference_row(claim, "", pairs)] if pairs else []
 
 
 def against(
