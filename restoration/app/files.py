@@ -15,6 +15,7 @@ from PIL import Image
 from restoration.app.work import Desk, Picture, Task, Work
 from restoration.commands.inputs import Input
 from restoration.commands.restore_plan import plan
+from restoration.formats.writing import PNG_8, Format
 from restoration.support.durations import seconds_of
 
 ZIP = "restored.zip"
@@ -50,6 +51,7 @@ class Visits:
         recipe: tuple[str, ...],
         truth: str | None = None,
         budget: str | None = None,
+        form: Format = PNG_8,
     ) -> Work:
         """Ask for pictures to be restored; what the page had before is given up.
 
@@ -59,6 +61,7 @@ class Visits:
             recipe: see ``Task``.
             truth: the original of a single picture.
             budget: the time for each picture, where there is one.
+            form: of the results.
 
         Raises:
             RestorationError: the time is none.
@@ -69,7 +72,7 @@ class Visits:
         self.arrived(page, [*sources, *filter(None, [truth])])
         folder = Path(tempfile.mkdtemp(dir=self.root))
         try:
-            pictures = pictures_in(folder, sources, recipe, truth)
+            pictures = pictures_in(folder, sources, recipe, truth, form)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)  # the disk is full, say: it is nobody's yet
             raise
@@ -96,7 +99,11 @@ class Visits:
 
 
 def pictures_in(
-    folder: Path, sources: Sequence[str], recipe: tuple[str, ...], truth: str | None
+    folder: Path,
+    sources: Sequence[str],
+    recipe: tuple[str, ...],
+    truth: str | None,
+    form: Format,
 ) -> list[Picture]:
     """Bring files into a folder and plan what is made of them there, named as the command does."""
     inputs, results, views = (folder / name for name in ("inputs", "results", "views"))
@@ -106,7 +113,7 @@ def pictures_in(
     for name, source in zip(names, [*sources, *filter(None, [truth])], strict=True):
         bring(Path(source), inputs / name)
     original = names.pop() if truth is not None else None
-    jobs = plan([Input(Path(name)) for name in names], results)
+    jobs = plan([Input(Path(name)) for name in names], results, form)
     return [
         Picture(
             Task(
@@ -156,7 +163,7 @@ def pixels_in(path: Path) -> int:
 def zipped(work: Work) -> Path:
     """Put all results of a request into one file."""
     path = work.folder / ZIP
-    with zipfile.ZipFile(path, "w") as archive:  # PNG does not get smaller
+    with zipfile.ZipFile(path, "w") as archive:  # pictures do not get smaller
         for picture in work.finished:
             archive.write(picture.task.target, picture.task.target.name)
     return path

@@ -1,35 +1,25 @@
-"""The page's layout, and what its buttons do."""
+"""What the buttons of the page do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from restoration.app.files import Visits, zipped
+from restoration.app.layout import BORDER, FIT, OWN, Layout
 from restoration.app.words import bar, caption, rows
 from restoration.app.work import Work
 from restoration.errors import RestorationError
-from restoration.presets import PRESETS, TIMES
+from restoration.formats.writing import FORMATS
 
 TICK = 0.25  # seconds between two looks at the progress
-FIT = 480  # pixels, the height of a picture that is made to fit
-BORDER = 2  # pixels of the slider's frame, both sides together
-HEAD = """
-<h1>Better pictures from bad JPEGs</h1>
-<p>Takes back blocks, rings and wrong colours, as far as each file itself tells; nobody needs the
-original. Pictures stay on this computer. What is made here is deleted when you close the page:
-download it before.</p>
-"""
-OWN = "own"
 ONE = "An original belongs to one picture: give one picture, or no original."
-CSS = (Path(__file__).parent / "page.css").read_text()
 
 
-class Page:
-    """What is on the page, and what happens there.
+class Page(Layout):
+    """What happens on the page.
 
     Args:
         visits: keeps the files of each open page.
@@ -37,66 +27,9 @@ class Page:
 
     def __init__(self, visits: Visits) -> None:
         self.visits = visits
-        with gr.Blocks(title="restoration", analytics_enabled=False) as self.blocks:
-            self.lay_out()
+        super().__init__()
+        with self.blocks:
             self.connect()
-
-    def lay_out(self) -> None:
-        """Put everything in its place."""
-        gr.HTML(HEAD, elem_id="head")
-        self.files = gr.File(
-            label="Pictures: JPEGs, or others that once were",
-            file_count="multiple",
-            height=180,
-            elem_id="files",
-        )
-        self.preset = gr.Radio(
-            [
-                *((f"{name.capitalize()}: {TIMES[name]}", name) for name in PRESETS),
-                ("Own time", OWN),
-            ],
-            value="balanced",
-            label="How thoroughly (times for 768 × 512 pixels on two CPU cores)",  # noqa: RUF001 - the sign of multiplication
-            elem_id="preset",
-        )
-        self.budget = gr.Textbox(
-            "5m",
-            label="Time for each picture, such as 30s, 5m or 1h",
-            visible=False,
-            elem_id="budget",
-        )
-        self.strength = gr.Slider(
-            0.1, 1, 1, step=0.05, label="Strength: less gives back grain", elem_id="strength"
-        )
-        with gr.Accordion("I have the original, to measure the result", open=False):
-            self.truth = gr.File(
-                label="Original (PNG, or whatever has lost nothing)", height=150, elem_id="truth"
-            )
-        self.start = gr.Button("Restore", variant="primary", size="lg", elem_id="start")
-        self.stop = gr.Button("Cancel", variant="stop", size="lg", visible=False, elem_id="stop")
-        self.progress = gr.HTML(visible=False, elem_id="progress")
-        self.table = gr.HTML(visible=False, elem_id="table")
-        with gr.Column(visible=False, elem_id="results") as self.results:
-            with gr.Row(equal_height=True):
-                self.choice = gr.Dropdown(label="Picture", elem_id="choice", visible=False)
-                self.size = gr.Radio(
-                    [("Fit", 0), ("100 %", 1), ("200 %", 2), ("400 %", 4)],
-                    value=0,
-                    label="Size (wheel: zoom, drag: move)",
-                    scale=2,
-                    elem_id="size",
-                )
-                self.original = gr.Checkbox(
-                    label="Original instead of JPEG", container=True, elem_id="original"
-                )
-            self.caption = gr.HTML(elem_id="caption")
-            with gr.Column(elem_id="frame"):
-                self.slider = gr.ImageSlider(
-                    show_label=False, buttons=["fullscreen"], min_width=0, elem_id="slider"
-                )
-            with gr.Row():
-                self.png = gr.DownloadButton("Download PNG", variant="primary", elem_id="png")
-                self.zip = gr.DownloadButton("Download all (ZIP)", visible=False, elem_id="zip")
 
     def connect(self) -> None:
         """Say what happens when something is clicked."""
@@ -104,12 +37,12 @@ class Page:
         quiet["concurrency_limit"] = None  # requests wait at the desk, where they can be cancelled
         for files in (self.files, self.truth):
             files.upload(self.note, files, None, queue=False, **quiet)
-        views = [self.caption, self.slider, self.png, self.original]
+        views = [self.caption, self.slider, self.download, self.original]
         outputs = [
             *(self.start, self.stop, self.progress, self.table, self.results, self.zip),
             *(self.choice, self.size, *views),
         ]
-        asked = [self.files, self.preset, self.budget, self.strength, self.truth]
+        asked = [self.files, self.preset, self.budget, self.strength, self.truth, self.form]
         chosen = [self.choice, self.size, self.original]
         self.start.click(self.restore, asked, outputs, **quiet)
         self.stop.click(self.cancel, None, None, queue=False, **quiet)
@@ -130,6 +63,7 @@ class Page:
         budget: str,
         strength: float | None,
         truth: str | None,
+        form: str,
         request: gr.Request,
     ) -> Iterator[dict]:
         """Restore the pictures; show how far it is until it is done or cancelled."""
@@ -142,7 +76,12 @@ class Page:
         recipe = ("--strength", f"{strength:g}", *(() if own else ("--preset", preset)))
         try:
             work = self.visits.begin(
-                page_of(request), sources, recipe, truth, budget if own else None
+                page_of(request),
+                sources,
+                recipe,
+                truth,
+                budget if own else None,
+                next(f for f in FORMATS if f.name == form),
             )
         except (OSError, RestorationError) as error:  # OSError: the disk is full
             raise gr.Error(str(error), print_exception=False) from error
@@ -187,7 +126,7 @@ class Page:
         if not first:
             return {self.choice: gr.update(**offer)}
         number = names[0][1]
-        views = (self.caption, self.slider, self.png, self.original)
+        views = (self.caption, self.slider, self.download, self.original)
         return {
             self.results: gr.update(visible=True),
             self.choice: gr.update(value=number, **offer),

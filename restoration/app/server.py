@@ -13,7 +13,8 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from restoration.app.files import Visits
-from restoration.app.page import CSS, Page
+from restoration.app.layout import CSS
+from restoration.app.page import Page
 from restoration.app.work import Desk
 
 NAMES = ("127.0.0.1", "localhost")  # by which browsers call it

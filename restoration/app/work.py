@@ -25,7 +25,7 @@ class Task:
         source: name of the picture.
         truth: name of the original, for measuring only, or None.
         recipe: options of ``restoration restore`` that tell how, and their values.
-        target: the PNG to write.
+        target: the file to write, of the format that its name tells.
         before: a PNG of the picture as it was, upright, to write.
         original: a PNG of the original, upright, to write where there is one.
     """

@@ -16,7 +16,7 @@ from restoration.app.work import Task
 from restoration.commands.restore import parser
 from restoration.commands.restore_file import restore_file, settings_of
 from restoration.errors import RestorationError, foreseen
-from restoration.formats.writing import PNG_8
+from restoration.formats.writing import format_of_name
 from restoration.jpeg import CompressedImage, Picture, Separations, read_picture, read_truth
 from restoration.presets import PRESETS
 from restoration.restoring import Shared, shared_by
@@ -65,8 +65,10 @@ def restore(kept: Kept, task: Task, tell: Tell) -> dict[str, Any] | RestorationE
             if truth is not None:
                 save(picture.upright(read_truth(truth, picture)), task.original)
             shared = kept.shared_by(settings_of(options))
+            form = format_of_name(task.target)
+            assert form is not None
             report = restore_file(
-                source, task.target, options, PNG_8, lambda done, total: tell((done, total)), shared
+                source, task.target, options, form, lambda done, total: tell((done, total)), shared
             )
             return report | {"stored": stored(picture)}
     except RestorationError as error:

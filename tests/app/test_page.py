@@ -134,7 +134,7 @@ def test_pictures_are_restored_as_the_command_does(opened, pictures):
     assert restored(page) == "Done: 2 of 3 restored, 1 failed"
     assert main(["restore", "--preset", "fast", "photo.jpg", "pasted.png"]) == 0
     names = ["photo.restored.png", "pasted.restored.png"]
-    assert downloaded(page, "#png") == (names[0], Path(names[0]).read_bytes())
+    assert downloaded(page, "#download") == (names[0], Path(names[0]).read_bytes())
     name, archive = downloaded(page, "#zip")
     assert name == "restored.zip"
     with zipfile.ZipFile(io.BytesIO(archive)) as files:
@@ -152,7 +152,24 @@ def test_pictures_are_restored_as_the_command_does(opened, pictures):
     left, right = sides(page)
     np.testing.assert_array_equal(left, np.array(Image.open("pasted.png")))
     np.testing.assert_array_equal(right, np.array(Image.open(names[1])))
-    assert downloaded(page, "#png") == (names[1], Path(names[1]).read_bytes())
+    assert downloaded(page, "#download") == (names[1], Path(names[1]).read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("label", "form", "suffix"), [("WebP", "webp", ".webp"), ("JPEG", "jpeg", ".jpg")]
+)
+def test_other_formats_are_shown_and_downloaded(opened, pictures, label, form, suffix):
+    page = opened()
+    drop(page, "photo.jpg")
+    page.locator("#form").get_by_label(label).check()
+    assert restored(page) == "Done: 1 of 1 restored"
+    assert main(["restore", "--preset", "fast", "--format", form, "photo.jpg"]) == 0
+    made = Path("photo.restored" + suffix)
+    assert downloaded(page, "#download") == (made.name, made.read_bytes())
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('#slider img')].every(i => i.naturalWidth > 0)"
+    )
+    np.testing.assert_array_equal(sides(page)[1], np.array(Image.open(made)))
 
 
 def test_the_slider_moves_and_shows_pixels_at_their_size(opened, pictures):
@@ -217,7 +234,7 @@ def test_a_time_of_ones_own_is_kept(opened, pictures):
     page.fill("#budget textarea, #budget input", "1s")  # too short for networks
     assert restored(page, "Own time") == "Done: 1 of 1 restored"
     assert main(["restore", "--preset", "fast", "photo.jpg"]) == 0
-    assert downloaded(page, "#png")[1] == Path("photo.restored.png").read_bytes()
+    assert downloaded(page, "#download")[1] == Path("photo.restored.png").read_bytes()
 
 
 def test_what_cannot_be_is_told_in_one_line(opened, pictures):

@@ -66,6 +66,8 @@ def test_the_gain_is_told_where_there_is_an_original():
 def test_options_of_the_command_line_are_left_out_of_errors():
     told = "a.png shows no trace of JPEG compression; give --quality N to restore it as if it had"
     assert plain(told) == "a.png shows no trace of JPEG compression"
+    told = "a.png: 20000 x 20000 pixels do not fit into a webp file; choose another --format"
+    assert plain(told) == "a.png: 20000 x 20000 pixels do not fit into a webp file"
     assert plain("a.png is empty") == "a.png is empty"
     with pytest.raises(RestorationError) as raised, foreseen("a.jpg"):
         raise MemoryError

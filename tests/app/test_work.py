@@ -21,6 +21,7 @@ from restoration.app.worker import Kept, stored, subsampling
 from restoration.commands.restore import parser
 from restoration.commands.restore_file import settings_of
 from restoration.errors import RestorationError
+from restoration.formats.writing import FORMATS
 from restoration.jpeg import read_jpeg, read_picture
 from restoration.support.processes import cores
 
@@ -194,8 +195,9 @@ def test_what_is_chosen_on_the_page_is_asked_for(preset, asked):
     page = SimpleNamespace(visits=SimpleNamespace(begin=begin))
     request = SimpleNamespace(session_hash="page")
     with pytest.raises(AskedError) as told:
-        next(Page.restore(page, ["a.jpg"], preset, "5m", 0.35, "clean.png", request))
-    assert told.value.args == ("page", ["a.jpg"], *asked)
+        next(Page.restore(page, ["a.jpg"], preset, "5m", 0.35, "clean.png", "webp", request))
+    (webp,) = (form for form in FORMATS if form.name == "webp")
+    assert told.value.args == ("page", ["a.jpg"], *asked, webp)
 
 
 def test_a_time_is_told_to_the_command(visits):
@@ -217,8 +219,13 @@ def test_processes_are_kept_for_pictures_that_need_as_many():
     assert not more.pool.stopped
 
 
-@pytest.mark.parametrize("strength", ["1", "0.4"])
-def test_results_are_those_of_the_command(strength, tmp_path, monkeypatch, photo, capsys):
+@pytest.mark.parametrize(
+    ("strength", "form", "suffix"),
+    [("1", "png", ".png"), ("0.4", "webp", ".webp"), ("1", "jpeg", ".jpg")],
+)
+def test_results_are_those_of_the_command(
+    strength, form, suffix, tmp_path, monkeypatch, photo, capsys
+):
     monkeypatch.chdir(tmp_path)
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "maker"
@@ -226,15 +233,17 @@ def test_results_are_those_of_the_command(strength, tmp_path, monkeypatch, photo
     clean.save("-photo.jpg", quality=10, exif=exif, icc_profile=b"profile")
     clean.transpose(Image.Transpose.ROTATE_270).save("clean.png")
     recipe = ("--strength", strength, *FAST)
-    assert main(["restore", *recipe, "--truth", "clean.png", "--json", "--", "-photo.jpg"]) == 0
+    command = ["restore", *recipe, "--format", form, "--truth", "clean.png", "--json"]
+    assert main([*command, "--", "-photo.jpg"]) == 0
     (expected,) = json.loads(capsys.readouterr().out)
     (tmp_path / "root").mkdir()
     with Desk() as desk:
         visits = Visits(desk, tmp_path / "root")
-        work = visits.begin("page", ["-photo.jpg"], recipe, "clean.png")
+        (chosen,) = (some for some in FORMATS if some.name == form)
+        work = visits.begin("page", ["-photo.jpg"], recipe, "clean.png", None, chosen)
         assert work.over.wait(60)
     (done,) = work.finished
-    assert done.task.target.read_bytes() == Path("-photo.restored.png").read_bytes()
+    assert done.task.target.read_bytes() == Path("-photo.restored" + suffix).read_bytes()
     for key in ("size", "quality", "jpeg", "restored", "history"):
         assert json.dumps(done.report[key]) == json.dumps(expected[key])
     with Image.open(done.task.before) as before, Image.open(done.task.original) as original:
