@@ -21,7 +21,7 @@ from restoration.callbacks.checkpoint import CleanEnd
 from restoration.callbacks.curves import Curves
 from restoration.callbacks.keep import check_rules
 from restoration.data import SingleImage
-from restoration.errors import RestorationError
+from restoration.errors import RestorationError, enough_memory
 from restoration.fit_checks import check_trainer
 from restoration.independent import IndependentStrategy, local_rank
 from restoration.run_folder import CHECKPOINT, CONFIG, RUNS, run_version, same_run
@@ -30,6 +30,8 @@ from restoration.support.files import find
 from restoration.support.quiet import quiet
 from restoration.support.usage import plain
 from restoration.task import DeepImagePrior
+
+SMALLER = "take configs/net/low.yaml, or a smaller picture"
 
 
 class FitCLI(LightningCLI):
@@ -46,7 +48,8 @@ class FitCLI(LightningCLI):
             "--name",
             type=str | None,
             default=None,
-            help="Folder of the run under lightning_logs/; by default the image and quality.",
+            help="Folder of the run under lightning_logs/; by default the image and quality, which "
+            "several images add to it.",
         )
         parser.add_argument(
             "--folder",
@@ -101,11 +104,14 @@ class FitCLI(LightningCLI):
             self.folder = Path(options.folder)
         else:
             runs = Path(options.trainer.default_root_dir or ".") / RUNS
-            name = options.name or self.datamodule.run_name
+            # of several images each has runs of its own, to go on with
+            parts = [options.name] if options.name else []
+            parts += [self.datamodule.run_name] if several or not parts else []
             self._dump_config()
             resumed = self.config_dump if options.ckpt_path == "last" else {}
             claims = bool(several) or local_rank() == 0
-            self.folder = runs / name / run_version(runs / name, resumed, claims)
+            own = runs.joinpath(*parts)
+            self.folder = own / run_version(own, resumed, claims)
         kwargs["default_root_dir"] = str(self.folder)  # where a run without logger lands
         if given.logger in (None, True):
             kwargs["logger"] = TensorBoardLogger(
@@ -207,7 +213,7 @@ def fit(arguments: list[str]) -> None:
     sys.argv[1:] = ["fit", *with_shipped_configs(arguments)]
     allow_tf32 = torch.backends.cudnn.allow_tf32  # which losses with SURE change for their run
     try:
-        with quiet():
+        with quiet(), enough_memory("the run", SMALLER):
             FitCLI(
                 DeepImagePrior,
                 SingleImage,

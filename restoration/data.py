@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import torch
@@ -59,14 +60,17 @@ class SingleImage(LightningDataModule):
         jpeg: the file's content, from ``setup`` on.
         truth: (1, C, H, W) in [0, 1] or None, from ``setup`` on.
         batch: what the task sees, on its device, from ``setup`` on.
+        input_sum: checksum of what the network is fed, from ``setup`` on.
 
     Raises:
-        RestorationError: ``steps_per_epoch`` is less than 1, or a file is missing.
+        RestorationError: ``steps_per_epoch`` is less than 1, a file is missing, or of several
+            images two have one name, or a truth is given.
     """
 
     jpeg: CompressedImage
     truth: Tensor | None
     batch: Batch
+    input_sum: int
 
     def __init__(
         self,
@@ -86,6 +90,13 @@ class SingleImage(LightningDataModule):
         if not images:
             raise RestorationError("data.image must not be empty")
         self.several = len(images) if len(images) > 1 else None
+        if self.several and truth is not None:
+            raise RestorationError(
+                "data.truth is that of one image, and there are several; do them one by one, or "
+                "give lossless ones and data.quality"
+            )
+        if len({safe_name(Path(name).stem) for name in images}) < len(images):
+            raise RestorationError("data.image: two of the images have one name, as their runs had")
         self.image = find(images[local_rank() % len(images)])
         self.quality = quality
         self.truth_path = None if truth is None else find(truth)
@@ -131,6 +142,7 @@ class SingleImage(LightningDataModule):
         target = to_tensor(self.jpeg.pixels)
         generator = torch.Generator().manual_seed(torch.initial_seed())
         z = self.input(self.jpeg, target, generator)
+        self.input_sum = zlib.crc32(z.numpy().tobytes())
         self.batch = Batch(z, target, self.jpeg.quantised)
         self.ready = True
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+# what torch says of CPUs and GPUs, and their libraries; "illegal memory access" is another thing
+NO_MEMORY = re.compile("out of memory|allocate memory|not enough memory|ALLOC_FAILED")
 
 
 class RestorationError(ValueError):
@@ -26,8 +30,8 @@ class Interrupted(Exception):  # noqa: N818 - not an error
 
 
 @contextmanager
-def enough_memory(name: object) -> Iterator[None]:
-    """Say of which file there was not enough memory for the work.
+def enough_memory(name: object, advice: str = "give a smaller --tile") -> Iterator[None]:
+    """Say of which file there was not enough memory for the work, and what may help.
 
     Raises:
         RestorationError: there was not.
@@ -35,10 +39,10 @@ def enough_memory(name: object) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:  # the latter are torch's
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+        if isinstance(error, RuntimeError) and not NO_MEMORY.search(str(error)):
             raise
         raise RestorationError(
-            f"{name}: the memory does not suffice; close other programs, or give a smaller --tile"
+            f"{name}: the memory does not suffice; close other programs, or {advice}"
         ) from error
 
 

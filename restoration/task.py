@@ -140,6 +140,7 @@ class DeepImagePrior(LightningModule):
         checkpoint["generator"] = self.generator.get_state()
         checkpoint["global_generator"] = self.global_generator.get_state()
         checkpoint["image"] = self.image_sum()
+        checkpoint["input"] = image_of(self.trainer).input_sum
         checkpoint["channels"] = self.channels
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -148,14 +149,19 @@ class DeepImagePrior(LightningModule):
         Without a trainer, as in ``load_from_checkpoint``, the network is built instead.
 
         Raises:
-            RestorationError: the checkpoint is that of another image than the trainer's, or of
-                other settings of the optimiser.
+            RestorationError: the checkpoint is that of another image than the trainer's, of
+                another input of the network, or of other settings of the optimiser.
         """
         if self._trainer is None:
             self.net = self.make_net(*checkpoint["channels"])
             return
         if checkpoint["image"] != self.image_sum():
             raise RestorationError("the checkpoint is that of another image, quality or crop")
+        own = image_of(self.trainer).input_sum
+        if checkpoint.get("input", own) != own:  # earlier versions kept none
+            raise RestorationError(
+                "the checkpoint is that of another --data.input or --seed_everything; give the same"
+            )
         if checkpoint.get("hyper_parameters", {}).get("optimizer") != self.hparams.get("optimizer"):
             raise RestorationError(
                 "the checkpoint's optimiser has other settings, which it would keep; give the same "

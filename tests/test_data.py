@@ -103,6 +103,11 @@ def test_the_truth_of_a_turned_jpeg_is_turned_alike(photo, tmp_path):
         ({"image": "samples/coffee.png", "quality": 10, "crop": 8}, "8 x 8 pixels"),
         ({"image": "nowhere.jpg"}, "No such file"),
         ({"image": "samples/coffee.png", "steps_per_epoch": 0}, "at least 1"),
+        (
+            {"image": ["a.jpg", "b.jpg"], "truth": "a.png"},
+            "that of one image, and there are several",
+        ),
+        ({"image": ["here/a.jpg", "there/a.jpg"]}, "two of the images have one name"),
     ],
 )
 def test_contradictions_are_refused(options, message):

@@ -226,6 +226,10 @@ def test_noise_free_input_makes_a_fixed_function(tmp_path):
             "channel weights must not be negative nor all zero",
         ),
         (["--trainer.precision", "64-true"], "--trainer.precision 64-true would change the image"),
+        (
+            ["--trainer.precision", "bf16-mixed", "--trainer.gradient_clip_val", "1"],
+            "--trainer.gradient_clip_val goes with precision 32-true",
+        ),
     ],
 )
 def test_unusable_input_is_one_line_and_exit_code_1(tmp_path, capsys, arguments, message):
@@ -258,11 +262,33 @@ def test_unusable_checkpoints_are_one_line_and_exit_code_1(tmp_path, capsys):
         (["--ckpt_path", last, "--model.net.skips", "[0, 0, 0, 0, 0]"], "another network"),
         (["--ckpt_path", last, "--data.crop", "32"], "another image"),
         (["--ckpt_path", last, "--model.optimizer.lr", "0.5"], "optimiser has other settings"),
+        (
+            ["--ckpt_path", last, "--seed_everything", "7"],
+            "another --data.input or --seed_everything",
+        ),
+        (["--ckpt_path", last, "--data.input.scale", "0.2"], "another --data.input"),
     ):
         assert main([*SMALL, "--trainer.max_steps", "4", *arguments]) == 1
         error = capsys.readouterr().err.strip()
         assert message in error
         assert "\n" not in error
+
+
+def test_lack_of_memory_is_one_line_and_other_errors_are_themselves(capsys, monkeypatch):
+    def raising(message):
+        def fail(*arguments, **options):
+            raise RuntimeError(message)
+
+        monkeypatch.setattr("restoration.cli.FitCLI", fail)
+
+    raising("CUDA out of memory. Tried to allocate 20.00 GiB")
+    assert main(SMALL) == 1
+    assert "the memory does not suffice; close other programs, or take configs/net/low.yaml" in (
+        capsys.readouterr().err
+    )
+    raising("CUDA error: an illegal memory access was encountered")
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        main(SMALL)
 
 
 class Malicious:
@@ -532,6 +558,13 @@ def test_two_devices_take_an_image_each_and_exchange_nothing(tmp_path, photo):
     result = tmp_path / "lightning_logs/a-q10/version_1/result.json"
     assert json.loads(result.read_text())["steps"] == 300
     assert main([*basis, "[a.png, b.png]", *arguments]) == 1
+    for steps, more in (("12", []), ("16", ["--ckpt_path", "last"])):  # under one name, too
+        command = [script, *basis, "[a.png, b.png]", *both, "--name", "mine"]
+        command += ["--trainer.max_steps", steps, *more]
+        subprocess.run(command, check=True, capture_output=True, env=one_thread)
+    for name in "ab":
+        (result,) = (tmp_path / "lightning_logs/mine" / f"{name}-q10").glob("*/result.json")
+        assert json.loads(result.read_text())["steps"] == 16
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

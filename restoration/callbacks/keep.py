@@ -42,7 +42,7 @@ class KeepImage(Callback):
         if not self.kept:
             self.kept = {name: tensor.detach().clone() for name, tensor in new.items()}
             return
-        better = value > self.kept["value"]
+        better = (value > self.kept["value"]) | self.kept["value"].isnan()
         for name, tensor in new.items():
             self.kept[name] = torch.where(better, tensor, self.kept[name])
 

@@ -51,7 +51,8 @@ def shifted_jpeg(jpeg: CompressedImage, step: int = 1) -> Tensor:
 def recompress(pixels: NDArray[np.uint8], like: Quantised) -> NDArray[np.uint8]:
     """Compress (H, W, C) with the tables and sampling of a file, and decode.
 
-    As far as Pillow can: 4:4:0 is done as 4:4:4, and Cr takes the table of Cb.
+    As far as Pillow can: but for 4:2:2 and 4:2:0, colours keep their resolution, and Cr takes the
+    table of Cb.
     """
     tables = [t.int().flatten().tolist() for t in like.tables[:2]]
     luma, chroma = like.sampling[0], like.sampling[-1]

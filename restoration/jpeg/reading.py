@@ -98,11 +98,11 @@ def read_lossless(path: File, most: int = MOST_PIXELS) -> NDArray[np.uint8]:
             f"{path} is a {image.format}, but what is measured against, or compressed first, has "
             "to be lossless, such as PNG; restore a JPEG as it is, without a quality to save it at"
         )
-    if image.mode in ("RGBA", "LA", "P", "1"):
+    if image.mode in ("RGBA", "LA", "P", "1") or "transparency" in image.info:  # PNG's tRNS
         opaque = image.convert("RGBA")
         if opaque.getchannel("A").getextrema()[0] != 255:
             raise RestorationError(f"{path} has transparency; flatten it first")
-        image = opaque.convert("L" if image.mode in ("LA", "1") else "RGB")
+        image = opaque.convert("L" if image.mode in ("L", "LA", "1") else "RGB")
     if image.mode not in ("L", "RGB"):
         raise RestorationError(f"{path} is of mode {image.mode}; convert it to 8-bit RGB or grey")
     return pixels_of(ImageOps.exif_transpose(image))

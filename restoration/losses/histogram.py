@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 LEVELS = 256  # bins at the levels 0 to 255 of an 8-bit image
+PART = 2**18  # pixels that are summed up at a time: single precision loses small shares of more
 
 
 def lower_bins(levels: Tensor) -> Tensor:
@@ -30,13 +31,17 @@ class LinearBinning(torch.autograd.Function):
         # lower bin, less the sum of shares, which is carried one bin up.
         carried = torch.zeros(N * C, LEVELS, dtype=image.dtype, device=image.device)
         counts = torch.zeros_like(carried)
-        for row, values in enumerate(image.view(N * C, H * W)):
-            levels = values.clamp(0, 1).mul_(LEVELS - 1)
-            below = lower_bins(levels)
-            share = levels.sub_(below)
-            index = below.long()  # scatter needs 64 bits; by way of 32 it is faster than at once
-            carried[row].scatter_add_(0, index, share)
-            counts[row].scatter_add_(0, index, share.fill_(1))
+        none = torch.zeros_like(carried[0])
+        for row, channel in enumerate(image.view(N * C, H * W)):
+            for values in channel.split(PART):
+                levels = values.clamp(0, 1).mul_(LEVELS - 1)
+                below = lower_bins(levels)
+                share = levels.sub_(below)
+                index = (
+                    below.long()
+                )  # scatter needs 64 bits; by way of 32 it is faster than at once
+                carried[row] += none.scatter_add(0, index, share)
+                counts[row] += none.scatter_add(0, index, share.fill_(1))
         return (counts - carried + carried.roll(1, -1)).div_(H * W).view(N, C, LEVELS)
 
     @staticmethod
@@ -81,8 +86,8 @@ def hard_histogram(image: Tensor) -> Tensor:
         (N, C, 256), rows sum to 1.
     """
     N, C, H, W = image.shape
-    counts = torch.zeros(N * C, LEVELS, dtype=image.dtype, device=image.device)
+    counts = torch.zeros(N * C, LEVELS, dtype=torch.int32, device=image.device)
     for row, values in enumerate(image.detach().reshape(N * C, H * W)):
-        levels = values.clamp(0, 1).mul_(LEVELS - 1).round_()
-        counts[row].scatter_add_(0, levels.long(), levels.fill_(1))
-    return counts.div_(H * W).view(N, C, LEVELS)
+        levels = values.clamp(0, 1).mul_(LEVELS - 1).round_().long()
+        counts[row].scatter_add_(0, levels, torch.ones_like(levels, dtype=torch.int32))
+    return (counts.to(image.dtype) / (H * W)).view(N, C, LEVELS)

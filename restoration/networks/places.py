@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-PERIOD = 16  # pixels after which the grids of blocks repeat, where chroma is subsampled
+# Pixels after which the grids of blocks repeat, where chroma has half the resolution of luma or all
+# of it. Where it has a quarter (4:1:1) they are 32: such a network is told half of the place.
+PERIOD = 16
 
 
 def padded(size: int) -> int:

@@ -63,6 +63,13 @@ def test_the_image_of_the_greatest_value_is_kept_as_it_was():
     assert restored.step == 2
 
 
+def test_what_is_no_number_is_not_kept_for_ever():
+    keeper = KeepImage()
+    for step, value in enumerate([float("nan"), -5.0, float("nan"), -7.0], 1):
+        keeper.offer(torch.tensor(value), step, torch.zeros(1))
+    assert keeper.step == 2
+
+
 def test_quality_measures_on_the_steps_due(photo):
     truth = torch.rand(1, 3, 16, 16, generator=torch.manual_seed(0))
     quality = Quality(every=3, ms_ssim_every=1000)

@@ -364,6 +364,9 @@ def test_unusable_lossless_images_are_refused(photo, tmp_path):
     transparent = Image.fromarray(photo).convert("RGBA")
     transparent.putalpha(100)
     transparent.save(tmp_path / "alpha.png")
+    hidden = tuple(int(value) for value in photo[0, 0])
+    Image.fromarray(photo).save(tmp_path / "colour.png", transparency=hidden)
+    Image.fromarray(photo[..., 0]).save(tmp_path / "level.png", transparency=hidden[0])
     (tmp_path / "jpeg.png").write_bytes(encoded(photo))
     header = struct.pack(">IIBBBBB", 16, 16, 16, 2, 0, 0, 0)  # 16 bits, RGB
     rows = zlib.compress(16 * (b"\0" + 16 * 3 * b"\x03\xe8"))
@@ -379,6 +382,8 @@ def test_unusable_lossless_images_are_refused(photo, tmp_path):
         "16": "8-bit",
         "rgb16": "16 bits",
         "alpha": "transparency",
+        "colour": "transparency",
+        "level": "transparency",
         "jpeg": "is a JPEG",
     }.items():
         with pytest.raises(RestorationError, match=message):

@@ -76,6 +76,14 @@ def test_histograms_of_8_bit_images_are_exact(photo):
     np.testing.assert_allclose(single[0], expected / photo[..., 0].size, atol=1e-6)
 
 
+def test_histograms_of_many_equal_pixels_lose_none():
+    """Single precision counts to 2^24, and rounds shares away in large sums."""
+    white = torch.ones(1, 1, 1, 2**24 + 2**20)
+    assert hard_histogram(white)[0, 0, -1] == 1
+    shared = soft_histogram(torch.full((1, 1, 1, 2**22), 254.3 / 255))[0, 0, -2:]
+    np.testing.assert_allclose(shared, [0.7, 0.3], atol=2e-3)
+
+
 def test_hard_histogram_has_no_gradient():
     assert not hard_histogram(torch.rand(1, 3, 8, 8, requires_grad=True)).requires_grad
 

@@ -1,5 +1,7 @@
+import pytest
 import torch
 
+from restoration.errors import RestorationError
 from restoration.support import generators
 from restoration.support.generators import own_generator
 
@@ -33,3 +35,8 @@ def test_ranks_draw_apart_before_and_after_a_checkpoint(monkeypatch):
         monkeypatch.setattr(generators, "rank", lambda rank=rank: rank)
         seen += [draw(own_generator(CPU)), draw(own_generator(CPU, state))]
     assert len({tuple(values.tolist()) for values in seen}) == len(seen)
+
+
+def test_the_state_of_another_kind_of_device_is_refused():
+    with pytest.raises(RestorationError, match="another kind of device"):
+        own_generator(CPU, torch.zeros(16, dtype=torch.uint8))  # as long as that of a GPU
