@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -44,8 +45,7 @@ def data_options(arguments: list[str]) -> dict[str, Any] | None:
         Them, or None where they cannot be read or do not matter.
     """
     options: dict[str, Any] = {}
-    following = [*arguments[1:], ""]
-    for argument, after in zip(arguments, following, strict=True):
+    for argument, after in pairwise([*arguments, ""]):
         name, equals, value = argument.partition("=")
         value = value if equals else after
         if name in ("--print_config", "--help", "-h", "--data") or name.endswith(".help"):

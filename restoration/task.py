@@ -16,6 +16,7 @@ from restoration.batch import Batch
 from restoration.data import image_of
 from restoration.errors import RestorationError
 from restoration.losses import Loss
+from restoration.losses.base import scored
 from restoration.networks import Hourglass, fast
 from restoration.support.generators import own_generator
 
@@ -150,7 +151,7 @@ class DeepImagePrior(LightningModule):
 
         Raises:
             RestorationError: the checkpoint is that of another image than the trainer's, of
-                another input of the network, or of other settings of the optimiser.
+                another input of the network, or of other settings of the optimiser or the loss.
         """
         if self._trainer is None:
             self.net = self.make_net(*checkpoint["channels"])
@@ -162,11 +163,13 @@ class DeepImagePrior(LightningModule):
             raise RestorationError(
                 "the checkpoint is that of another --data.input or --seed_everything; give the same"
             )
-        if checkpoint.get("hyper_parameters", {}).get("optimizer") != self.hparams.get("optimizer"):
-            raise RestorationError(
-                "the checkpoint's optimiser has other settings, which it would keep; give the same "
-                "--model.optimizer, or leave --ckpt_path out"
-            )
+        before = checkpoint.get("hyper_parameters", {})
+        for part, name in (("optimizer", "optimiser"), ("loss", "loss")):
+            if before.get(part) != self.hparams.get(part):
+                raise RestorationError(
+                    f"the checkpoint's {name} has other settings; give the same --model.{part}, or "
+                    "leave --ckpt_path out"
+                )
         self.generator_state = checkpoint["generator"]
         self.global_state = checkpoint.get("global_generator")  # earlier versions kept none
 
@@ -204,7 +207,11 @@ class DeepImagePrior(LightningModule):
             ) from error
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """One step; the image returned is the very output that was optimised, detached."""
+        """One step; the image returned is the very output that was optimised, detached.
+
+        Raises:
+            RestorationError: the network's output or the loss's is not what they should make.
+        """
         if self.perturbation:
             noise = torch.randn(batch.z.shape, generator=self.generator, device=batch.z.device)
             batch = replace(batch, z=noise.mul_(self.perturbation).add_(batch.z))
@@ -220,5 +227,5 @@ class DeepImagePrior(LightningModule):
         with torch.autocast(device, enabled=False):
             graphs = len(self.replays) > 1
             again = (lambda z: next(replays, self.net)(z)) if graphs else self.net
-            values = self.loss(output, batch, again)
+            values = scored(self.loss, output, batch, again)
         return {**values, "image": image}

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from restoration.__main__ import main
-from restoration.experiments.grid import read_grid, runs_of
+from restoration.experiments.grid import read_grid
+from restoration.experiments.runs import runs_of
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 GRIDS = sorted(CONFIGS.glob("sweep/*.yaml"))

@@ -600,6 +600,10 @@ def test_the_command_without_arguments_explains_itself(capsys):
     assert main([]) == 2
     assert "restoration COMMAND" in capsys.readouterr().err
     assert main(["--help"]) == 0
+    with pytest.raises(SystemExit) as stop:
+        main(["fit"])
+    assert stop.value.code == 2
+    assert "restoration fit: error: " in capsys.readouterr().err
     assert main(["fitt"]) == 2
     assert "unknown command 'fitt'" in capsys.readouterr().err
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
 
 from restoration.__main__ import main
 from restoration.losses import Loss
@@ -15,6 +16,24 @@ from restoration.task import DeepImagePrior
 BASIS = ["--config", "configs/base.yaml", "--config", "configs/net/low.yaml"]
 IMAGE = ["--data.image", "samples/coffee.png", "--data.quality", "10", "--data.crop", "64"]
 EVERY_STEP = ["--curves.every", "1", "--quality.every", "1"]
+
+
+class Named(Loss):
+    """A loss that calls a term as a measurement is called."""
+
+    def forward(self, output, batch, net):
+        return {"loss": output.mean(), "psnr": output.mean()}
+
+
+class Wide(nn.Module):
+    """A network that doubles the width."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, z):
+        return self.convolution(z).repeat_interleave(2, -1)
 
 
 class Darkness(Loss):
@@ -63,6 +82,24 @@ def test_the_output_of_least_sure_is_kept(tmp_path, name):
     assert result["least_sure"]["step"] == best + 1
     assert result["least_sure"]["psnr"] == pytest.approx(curves["psnr"][best], abs=1e-4)
     assert (tmp_path / "lightning_logs/coffee-q10/version_0/least_sure.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (["--model.loss", f"{__name__}.Named"], "the loss calls one of its terms psnr"),
+        (
+            ["--model.net", f"{__name__}.Wide"],
+            "the network makes (1, 3, 64, 128) of an image",
+        ),
+    ],
+)
+def test_own_parts_that_do_not_fit_are_one_line(option, told, capsys):
+    options = [*BASIS, *IMAGE, "--config", "configs/loss/mse.yaml", *option]
+    assert main(["fit", *options, "--trainer.max_steps", "2", "--name", "wrong"]) == 1
+    error = capsys.readouterr().err.strip()
+    assert told in error
+    assert "\n" not in error
 
 
 def test_a_rule_that_kept_nothing_is_told(tmp_path, capsys):

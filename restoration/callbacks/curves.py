@@ -14,13 +14,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from restoration.callbacks.order import callbacks_before, callbacks_of, directory_of, interval
-from restoration.callbacks.quality import Quality
+from restoration.callbacks.quality import QUALITY, Quality
 from restoration.callbacks.rules import BlindRule
 from restoration.errors import DivergenceError, RestorationError
 from restoration.run_folder import CURVES
 from restoration.support.files import write_atomically
-
-QUALITY = ("psnr", "ms_ssim", "true_mse", "nmse")
 
 
 class Curves(Callback):

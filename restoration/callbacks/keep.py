@@ -10,10 +10,18 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from restoration.callbacks.order import interval
+from restoration.callbacks.quality import QUALITY
 from restoration.callbacks.smoothing import NeedsSmoothing
 from restoration.data import image_of
 from restoration.errors import RestorationError
 from restoration.metrics import psnr
+
+# entries of result.json and columns of curves.csv that are no rule's
+TAKEN = {
+    *("image", "size", "quality", "net", "parameters", "loss", "input", "perturbation"),
+    *("optimizer", "smoothing", "steps", "step", "seed", "device", "seconds", "versions", "jpeg"),
+    *("final", "smoothed", "projected", "shrink", "best"),
+}
 
 
 class KeepImage(Callback):
@@ -126,10 +134,19 @@ def check_rules(callbacks: Sequence[Callback], keep: str | None) -> None:
         keep: Name of the rule whose output becomes the restored image, if any.
 
     Raises:
-        RestorationError: A rule is given twice, or there is none of that name.
+        RestorationError: A rule is given twice, has no name or one that is taken, or there is none
+            of the name to keep.
     """
     # an oracle, which knows the truth, is none
-    names = [c.name for c in callbacks if isinstance(c, KeepImage) and not isinstance(c, BestStep)]
+    rules = [c for c in callbacks if isinstance(c, KeepImage) and not isinstance(c, BestStep)]
+    for rule in rules:
+        name = getattr(rule, "name", None)
+        if not isinstance(name, str) or name in TAKEN or name.startswith(QUALITY):
+            raise RestorationError(
+                f"the rule {type(rule).__name__} needs a name of its own, not {name}: a column in "
+                "curves.csv and an entry in result.json bear it"
+            )
+    names = [rule.name for rule in rules]
     for name in names:
         if names.count(name) > 1:
             raise RestorationError(f"rule {name} is given twice; --rules [] starts anew")

@@ -12,7 +12,10 @@ from torch import Tensor
 from restoration.callbacks.order import interval
 from restoration.callbacks.smoothing import NeedsSmoothing
 from restoration.data import image_of
+from restoration.errors import RestorationError
 from restoration.metrics import ms_ssim, psnr
+
+QUALITY = ("psnr", "ms_ssim", "true_mse", "nmse")  # how the names of measurements begin
 
 
 class Quality(NeedsSmoothing):
@@ -41,7 +44,17 @@ class Quality(NeedsSmoothing):
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        """Measure on the steps due; scalars stay on the device."""
+        """Measure on the steps due; scalars stay on the device.
+
+        Raises:
+            RestorationError: the loss gives one of its terms a name that is taken.
+        """
+        for name in outputs:
+            if name == "step" or name.startswith(QUALITY):
+                raise RestorationError(
+                    f"the loss calls one of its terms {name}, which is a column of its own in "
+                    "curves.csv; give it another name"
+                )
         if self.truth is None:
             return
         step = trainer.global_step

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from restoration.errors import Interrupted, RestorationError, UsageError
-from restoration.experiments.grid import Run, read_grid, runs_of
+from restoration.experiments.grid import read_grid
+from restoration.experiments.runs import Run, runs_of
 from restoration.experiments.sweep import Engine, sweep
 from restoration.support.durations import readable
 from restoration.support.usage import Parser

@@ -36,14 +36,26 @@ def read_config(path: str) -> Config:
         raise RestorationError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict | None):
         raise RestorationError(f"{path} is no mapping of settings")
-    content = content or {}
-    model = content.get("model") or {}
+    return long_form(content or {}, path)
+
+
+def long_form(config: Any, path: str) -> Any:
+    """Write out the classes of a configuration that are written the short way.
+
+    Raises:
+        RestorationError: its model is no mapping.
+    """
+    model = config.get("model") if isinstance(config, dict) else None
+    if model is None:
+        return config
     if not isinstance(model, dict):
         raise RestorationError(f"{path}: model must hold settings, not {model!r}")
-    for part in ("net", "loss"):
-        if isinstance(model.get(part), str):  # the short way to write a class
-            model[part] = {"class_path": model[part]}
-    return content
+    parts = {
+        part: {"class_path": model[part]}
+        for part in ("net", "loss")
+        if isinstance(model.get(part), str)
+    }
+    return config | {"model": model | parts}
 
 
 def read_part(part: str, name: str) -> Config:

@@ -81,8 +81,8 @@ def cell_of(configuration: Configuration, records: Sequence[Record]) -> Cell:
         other = known.setdefault((record.image, record.seed), record)
         if other is not record:
             raise RestorationError(
-                f"{record.folder} and {other.folder}: two runs of equal labels; keep one of them, "
-                "or give different images different names"
+                f"{record.folder} and {other.folder}: two runs of equal labels; keep one of them "
+                "(images of one name, or a configuration or code that was changed, have such)"
             )
     epoch = float(np.mean([best_step(r) for r in records]))
     suffix = reported(configuration)

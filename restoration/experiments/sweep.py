@@ -12,7 +12,7 @@ from typing import Protocol
 
 from restoration.errors import RestorationError
 from restoration.experiments.engines.running import Outcome, write_labels
-from restoration.experiments.grid import Run
+from restoration.experiments.runs import Run
 from restoration.run_folder import FAILED
 from restoration.support.files import write_atomically
 from restoration.support.progress import Display

@@ -13,9 +13,10 @@ from PIL import Image
 
 from restoration.batch import Batch
 from restoration.errors import RestorationError
-from restoration.experiments.grid import Run
+from restoration.experiments.runs import Run
 from restoration.jpeg import Quantised
 from restoration.losses import Loss
+from restoration.losses.base import scored
 from restoration.support.usage import plain
 from restoration.task import NetFactory
 
@@ -73,7 +74,7 @@ def seconds_per_pixel(model: dict) -> float:
             if step == 1:
                 began = time.perf_counter()
             optimizer.zero_grad()
-            made.loss(net(z), batch, net)["loss"].backward()
+            scored(made.loss, net(z), batch, net)["loss"].backward()
             optimizer.step()
         return (time.perf_counter() - began) / STEPS / SIDE**2
     finally:

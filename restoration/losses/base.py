@@ -8,6 +8,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from restoration.batch import Batch
+from restoration.errors import RestorationError
 
 Network = Callable[[Tensor], Tensor]
 
@@ -38,3 +39,22 @@ class Loss(nn.Module, ABC):
         Returns:
             Named scalars; ``"loss"`` is minimised, all are logged.
         """
+
+
+def scored(loss: Loss, output: Tensor, batch: Batch, net: Network) -> dict[str, Tensor]:
+    """Score an output, see ``Loss.forward``, and mind the contract: classes may be the user's own.
+
+    Raises:
+        RestorationError: the output has not the image's shape, or the loss returns something else.
+    """
+    if output.shape != batch.target.shape:
+        raise RestorationError(
+            f"the network makes {tuple(output.shape)} of an image of {tuple(batch.target.shape)}, "
+            "(N, C, H, W)"
+        )
+    values = loss(output, batch, net)
+    if not isinstance(values, dict) or "loss" not in values:
+        raise RestorationError(
+            f"{type(loss).__name__} must return a dictionary of scalars, one named 'loss'"
+        )
+    return values

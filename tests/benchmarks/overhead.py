@@ -14,7 +14,8 @@ from pathlib import Path
 
 from restoration.experiments.engines.local import LocalEngine
 from restoration.experiments.engines.ray_cluster import RayEngine
-from restoration.experiments.grid import Grid, runs_of
+from restoration.experiments.grid import Grid
+from restoration.experiments.runs import runs_of
 from restoration.experiments.sweep import sweep
 from restoration.support.files import write_atomically
 

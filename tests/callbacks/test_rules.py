@@ -19,6 +19,7 @@ from restoration.callbacks import (
     NearestReJPEG,
     result,
 )
+from restoration.callbacks.keep import KeepImage, check_rules
 from restoration.errors import RestorationError
 from restoration.estimate.passes import first_estimate
 from restoration.estimate.rejpeg import shifted_jpeg
@@ -163,3 +164,12 @@ def test_the_output_of_a_rule_becomes_the_result(tmp_path, monkeypatch, capsys):
 def test_a_moving_variance_needs_a_weight_of_an_average(weight):
     with pytest.raises(RestorationError, match=r"must lie in \(0, 1\]"):
         MovingVariance(weight=weight)
+
+
+@pytest.mark.parametrize("name", [None, "best", "smoothed", "psnr_smoothed"])
+def test_a_rule_without_a_name_of_its_own_is_refused(name):
+    rule = KeepImage()
+    if name is not None:
+        rule.name = name
+    with pytest.raises(RestorationError, match=f"a name of its own, not {name}"):
+        check_rules([rule], None)

@@ -28,7 +28,7 @@ from restoration.experiments.report.claims import beats_jpeg, claims
 from restoration.experiments.report.document import Document, Table
 from restoration.experiments.report.paper import TABLES
 from restoration.experiments.report.plots import figure_3, figure_4, mean_curve, panels, psnr_figure
-from restoration.experiments.report.tables import coverage
+from restoration.experiments.report.tables import coverage, table_1
 from restoration.experiments.results import Configuration, one_experiment, read_records
 from restoration.run_folder import is_finished
 
@@ -559,3 +559,25 @@ def test_a_pack_with_any_byte_wrong_is_told_or_read(runs, tmp_path):
 )
 def test_a_loss_has_sure_where_a_word_of_its_name_says_so(loss, reported_output):
     assert reported(Configuration(10, "low", True, loss, None, None)) == reported_output
+
+
+def test_cells_that_the_paper_has_not_follow_its_own(tmp_path):
+    write_run(tmp_path, "a", 50, 27.0)
+    write_run(tmp_path, "a", 50, 28.0, "mine", quality=20)
+    best = better_weights(cells_of(read_records(tmp_path)[0]))
+    paper, own = table_1(best, skips=True, reading=None).rows
+    assert paper[0] == "low Q10 MSE"
+    assert paper[6:9] == ["27.00", "26.83", "+0.17"]
+    assert own[0] == "low Q20 mine"
+    assert own[6:] == ["28.00", "", "", "0.2800", ""]
+
+
+def test_captions_leave_out_what_small_images_have_not(tmp_path):
+    run = write_run(tmp_path, "a", 50, 27.0)
+    Image.new("RGB", (16, 16)).save(run / "comparison.png")
+    (record,) = read_records(tmp_path)[0]
+    assert "JPEG 25.00 dB, restored 2.00 dB (PSNR)." in panels(record).caption
+    record.result["projected"]["ms_ssim"] = 0.5
+    assert "JPEG 25.00 dB / 0.9000, restored 2.00 dB / 0.5000 (PSNR / MS-SSIM)" in (
+        panels(record).caption
+    )

@@ -11,8 +11,9 @@ from PIL import Image
 
 from restoration.__main__ import main
 from restoration.experiments.engines.running import attempt
-from restoration.experiments.grid import read_grid, runs_of
+from restoration.experiments.grid import read_grid
 from restoration.experiments.report.seeds import spread
+from restoration.experiments.runs import runs_of
 
 
 def test_the_spread_is_that_of_seeds_not_of_images():

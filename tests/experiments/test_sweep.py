@@ -27,7 +27,8 @@ from restoration.experiments.configurations import merged
 from restoration.experiments.engines import running
 from restoration.experiments.engines.local import LocalEngine
 from restoration.experiments.engines.running import Outcome, attempt
-from restoration.experiments.grid import Grid, checked, read_grid, runs_of
+from restoration.experiments.grid import Grid, checked, read_grid
+from restoration.experiments.runs import runs_of
 from restoration.experiments.sweep import Tally, sweep
 from restoration.run_folder import CHECKPOINT
 from restoration.support.processes import cores
@@ -425,10 +426,13 @@ def test_a_dry_run_lists_and_estimates_and_runs_nothing(monkeypatch, capsys):
         ({"data": {"quality": 15}}, "data.quality; qualities is for it"),
         ({"seed_everything": 3}, "seed_everything; seeds is for it"),
         ({"model": {"loss": {"init_args": {"weight": 50}}}}, "weights is for it"),
+        ({"model": {"loss": "restoration.losses.MSE"}}, "loss.class_path; losses is for it"),
+        ({"model": {"net": "a_network.Plain"}}, "net.class_path; networks is for it"),
     ],
 )
 def test_what_labels_say_is_not_set_otherwise(settings, told, capsys):
-    Path("grid.yaml").write_text(yaml.safe_dump(vars(grid(set=settings))))
+    given = grid(set=settings, losses=["mse", "kl_q_mse"])
+    Path("grid.yaml").write_text(yaml.safe_dump(vars(given)))
     assert main(["sweep", "grid.yaml", "--output", "runs"]) == 1
     assert told in capsys.readouterr().err
 
@@ -481,7 +485,7 @@ def test_a_class_among_the_settings_of_all_runs_is_left_to_them():
     [
         ({"trainer": {"max_steps": None}}, "trainer.max_steps is None"),
         ({"trainer": {"max_steps": -1}}, "trainer.max_steps is -1"),
-        ({"model": 3}, "the model of the runs"),
+        ({"model": 3}, "model must hold settings, not 3"),
         ({"model": {"loss": {"init_args": {"no": 1}}}}, "the model of the runs"),
     ],
 )
@@ -521,6 +525,25 @@ class Plain(nn.Sequential):
         super().__init__(
             nn.Conv2d(inputs, filters, 1), nn.Conv2d(filters, outputs, 1), nn.Sigmoid()
         )
+
+
+def test_a_loss_that_is_none_is_one_line_before_the_runs(monkeypatch, capsys):
+    Path("configs/loss").mkdir(parents=True)
+    Path("configs/loss/none.yaml").write_text("model: {loss: a_loss_of_none.Scalar}")
+    Path("a_loss_of_none.py").write_text(
+        "from restoration.losses import Loss\n\n"
+        "class Scalar(Loss):\n"
+        "    def forward(self, output, batch, net):\n"
+        "        return output.mean()\n"
+    )
+    monkeypatch.syspath_prepend(Path.cwd())
+    Path("grid.yaml").write_text(yaml.safe_dump(vars(grid(losses=["none"]))))
+    assert main(["sweep", "grid.yaml", "--output", "runs", "--dry-run"]) == 1
+    error = capsys.readouterr().err
+    assert "Scalar must return a dictionary of scalars" in error
+    assert error.count("\n") == 1
+    assert sweep(runs(losses=["none"]), InProcess(), retries=0) == 1
+    assert "Scalar must return a dictionary of scalars" in capsys.readouterr().err
 
 
 def test_own_parts_may_be_written_the_short_way_and_are_timed():
@@ -573,3 +596,43 @@ def test_wrong_settings_are_told_once_and_not_tried_again(capsys):
         record = json.loads((run.folder / "failed.json").read_text())
         assert record["attempts"] == 1
         assert "max_stepz" in record["error"]
+
+
+@pytest.mark.parametrize("names", [("mine", "ours")])
+def test_runs_that_are_one_are_refused(names):
+    Path("configs/loss").mkdir(parents=True)
+    for name in names:
+        Path(f"configs/loss/{name}.yaml").write_text("model: {loss: restoration.losses.MSE}")
+    with pytest.raises(RestorationError, match="loss mine, ours: both are the same run"):
+        runs(losses=list(names))
+
+
+def test_a_run_of_changed_code_is_another(monkeypatch):
+    Path("configs/loss").mkdir(parents=True)
+    Path("configs/loss/mine.yaml").write_text("model: {loss: loss_of_mine.Mine}")
+    monkeypatch.syspath_prepend(Path.cwd())
+    identities = set()
+    for text in ("", "# another", ""):
+        Path("loss_of_mine.py").write_text(text)
+        identities |= {run.identity for run in runs(losses=["mine"])}
+    assert len(identities) == 2
+    Path("loss_of_mine.py").unlink()
+    assert runs(losses=["mine"])[0].identity not in identities  # the run will tell
+
+
+def test_one_setting_of_many_is_set_alone():
+    Path("grid.yaml").write_text(yaml.safe_dump(vars(grid())))
+    some = ["set.trainer.max_steps=9", "set.data.crop=16", "seeds=[3]"]
+    read = read_grid("grid.yaml", some)
+    assert read.set == {
+        "trainer": {"max_steps": 9},
+        "checkpoint": {"every": 2},
+        "data": {"crop": 16},
+    }
+    assert read.seeds == [3]
+
+
+@pytest.mark.parametrize("quality", [0, 101])
+def test_qualities_that_are_none_are_refused_before_the_runs(quality):
+    with pytest.raises(RestorationError, match=f"within 1 to 100, not {quality}"):
+        checked(vars(grid(qualities=[10, quality])), "grid.yaml")

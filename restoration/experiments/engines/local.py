@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from restoration.experiments.engines.running import Outcome
-from restoration.experiments.grid import Run
+from restoration.experiments.runs import Run
 from restoration.support.pool import Pool
 from restoration.support.processes import cores
 

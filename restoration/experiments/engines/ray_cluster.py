@@ -10,7 +10,7 @@ from typing import Any
 
 from restoration.errors import RestorationError
 from restoration.experiments.engines.running import Outcome, attempt
-from restoration.experiments.grid import Run
+from restoration.experiments.runs import Run
 
 WINDOW = 2  # tasks submitted per slot of the cluster: more would only wait inside Ray
 CALLS = 1000  # runs per process; Ray's own default with GPUs is one, and an import costs seconds

@@ -13,7 +13,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from restoration.errors import DivergenceError, Interrupted, RestorationError
-from restoration.experiments.grid import Run
+from restoration.experiments.runs import Run
 from restoration.run_folder import CHECKPOINT, GIVEN, LABELS, LOCK, RESULT
 from restoration.support.files import write_atomically
 

@@ -169,14 +169,16 @@ def panels(record: Record) -> Figure | None:
     except RestorationError:  # missing or cut
         return None
     quality = record.configuration.quality
+    known = {"JPEG": record.result["jpeg"], "restored": record.result.get("projected")}
+    measured = all(scores["ms_ssim"] is not None for scores in known.values() if scores)
     scores = ", ".join(
-        f"{label} {record.result[key]['psnr']:.2f} dB / {record.result[key]['ms_ssim'] or 0:.4f}"
-        for label, key in (("JPEG", "jpeg"), ("restored", "projected"))
-        if record.result.get(key)
+        f"{label} {scores['psnr']:.2f} dB" + (f" / {scores['ms_ssim']:.4f}" if measured else "")
+        for label, scores in known.items()
+        if scores
     )
     caption = (
         f"{record.image}, quality {quality}, {record.configuration.network} network, "
-        f"{name_of(record.configuration)}: {scores} (PSNR / MS-SSIM)."
+        f"{name_of(record.configuration)}: {scores} (PSNR{' / MS-SSIM' if measured else ''})."
     )
     name = f"panels_{record.image}_{record.configuration.network}_q{quality}"
     return Figure(name, caption, sheet.read_bytes())

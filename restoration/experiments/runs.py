@@ -1,0 +1,208 @@
+"""The runs of a grid: what each is, and which are one."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from restoration.errors import RestorationError
+from restoration.experiments.configurations import Config, has, merged, read_config, read_part
+from restoration.experiments.grid import Grid
+from restoration.run_folder import is_finished
+from restoration.support.files import find, safe_name
+
+WEIGHT = ("model", "loss", "init_args", "weight")
+INSTALLED = ("restoration", "torch", "lightning")  # packages whose code is not looked at
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a grid.
+
+    Attributes:
+        labels: image, quality, network, skips, loss, weight, reading, seed and steps, for tables,
+            and a digest of the settings that all runs of the grid share, but for their steps.
+        config: all that the run's YAML says.
+        identity: hash of the configuration and of the image's content.
+        folder: the run's own.
+    """
+
+    labels: dict[str, Any]
+    config: Config
+    identity: str
+    folder: Path
+
+    @property
+    def finished(self) -> bool:
+        """Whether a result is there that can be read; it is written last."""
+        return is_finished(self.folder)
+
+
+def images_of(grid: Grid, root: Path) -> list[Path]:
+    """Resolve names and patterns under the data root, sorted by name.
+
+    Raises:
+        RestorationError: one matches nothing.
+    """
+    found: dict[Path, None] = {}
+    for name in grid.images:
+        paths = [Path(p) for p in sorted(glob.glob(glob.escape(str(root)) + os.sep + name))]
+        if not paths and find(name).is_file():
+            paths = [find(name)]  # shipped with the package
+        if not paths:
+            raise RestorationError(f"no image {name} in {root}; --data-root is where images lie")
+        found |= dict.fromkeys(paths)
+    return list(found)
+
+
+def contents_of(images: list[Path]) -> list[str]:
+    """Hash the images.
+
+    Raises:
+        RestorationError: two have one name, by which reports tell them, or one content, by which
+            runs do; so that this is known before days of work.
+    """
+    by_name: dict[str, Path] = {}
+    by_content: dict[str, Path] = {}
+    for image in images:
+        other = by_name.setdefault(image.stem, image)
+        if other != image:
+            raise RestorationError(f"{other} and {image} have one name; rename one of them")
+        content = hashlib.sha256(image.read_bytes()).hexdigest()
+        other = by_content.setdefault(content, image)
+        if other != image:
+            raise RestorationError(f"{other} and {image} are one picture; leave one of them out")
+    return list(by_content)
+
+
+def runs_of(grid: Grid, root: Path, output: Path) -> list[Run]:
+    """List the runs of a grid: image by image, so that whole images are done first.
+
+    Raises:
+        RestorationError: an image or a configuration is missing, two images or two runs cannot be
+            told apart, or a lambda is set that ``weights`` tells.
+    """
+    runs = []
+    base: Config = {}
+    for path in grid.configs:
+        base = merged(base, read_config(path))
+    settings = digest([base, merged(grid.set, {"trainer": {"max_steps": None}})])  # labels tell it
+    networks = {n: read_part("net", n) for n in grid.networks}
+    losses = {n: read_part("loss", n) for n in grid.losses}
+    reading = read_config(f"configs/reading/{grid.reading}.yaml") if grid.reading else {}
+    images = images_of(grid, root)
+    for image, content in zip(images, contents_of(images), strict=True):
+        axes = (grid.qualities, grid.networks, grid.skips, grid.losses, grid.seeds)
+        for quality, network, skips, loss, seed in itertools.product(*axes):
+            config = merged(merged(base, networks[network]), losses[loss])
+            if not skips:
+                there = config["model"]["net"].get("init_args", {}).get("skips")
+                if there is None:
+                    raise RestorationError(f"the network {network} has no skips to leave out")
+                none = [0] * len(there)
+                config = merged(config, {"model": {"net": {"init_args": {"skips": none}}}})
+            combined = config["model"]["loss"]["class_path"].endswith("WeightedSum")
+            if combined:
+                config = merged(config, reading)
+                if has(grid.set, WEIGHT):
+                    raise RestorationError(
+                        f"set must not hold {'.'.join(WEIGHT)}; weights is for it"
+                    )
+            for weight in grid.weights if combined else [None]:
+                labels = {
+                    "image": image.stem,
+                    "quality": quality,
+                    "network": network,
+                    "skips": skips,
+                    "loss": loss,
+                    "weight": weight,
+                    "reading": grid.reading if combined else None,
+                    "seed": seed,
+                    "settings": settings,
+                }
+                own: Config = {"seed_everything": seed, "data": {"quality": quality}}
+                if weight is not None:
+                    own["model"] = {"loss": {"init_args": {"weight": float(weight)}}}
+                whole = merged(merged(config, own), grid.set)
+                labels["steps"] = (whole.get("trainer") or {}).get("max_steps")
+                runs.append(run_of(labels, whole, image, content, output))
+    refuse_equal(runs)
+    return runs
+
+
+def refuse_equal(runs: Sequence[Run]) -> None:
+    """Refuse runs that are one but for their labels: one of them would be left out in silence.
+
+    Raises:
+        RestorationError: there are two.
+    """
+    known: dict[str, Run] = {}
+    for run in runs:
+        other = known.setdefault(run.identity, run)
+        if other.labels != run.labels:
+            names = " and ".join(
+                f"{key} {other.labels[key]}, {value}"
+                for key, value in run.labels.items()
+                if other.labels[key] != value
+            )
+            raise RestorationError(f"{names}: both are the same run; leave one of them out")
+
+
+def run_of(labels: dict[str, Any], config: Config, image: Path, content: str, output: Path) -> Run:
+    """Name one run by what it is: configuration without the image's place, own code, and content.
+
+    Code counts that is of no package installed with this one: a loss that was changed is another.
+    """
+    identity = digest([config, content, *sources(config)])
+    name = labels["network"] + ("" if labels["skips"] else "-no_skips") + "-" + labels["loss"]
+    if labels["weight"] is not None:
+        name += f"-{labels['weight']:g}"
+    place = safe_name(f"{labels['image']}-q{labels['quality']}")
+    folder = output / place / safe_name(f"{name}-{identity}")
+    config = merged(config, {"data": {"image": str(image.resolve())}})
+    return Run(labels, config, identity, folder)
+
+
+def digest(content: Any) -> str:
+    """Hash what JSON can hold, whatever the order of its keys."""
+    canonical = json.dumps(content, sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def sources(config: Config) -> list[str]:
+    """Hash the files of the user's own classes that a configuration names."""
+    paths = {
+        Path(spec.origin)
+        for module in sorted(set(modules(config)))
+        if (spec := found(module)) is not None and spec.origin is not None
+    }
+    return sorted(hashlib.sha256(p.read_bytes()).hexdigest() for p in paths if p.is_file())
+
+
+def modules(config: Any) -> Iterator[str]:
+    """Yield the modules of the classes that a configuration names, but for installed ones."""
+    if isinstance(config, dict):
+        name = config.get("class_path")
+        if isinstance(name, str) and "." in name and name.split(".")[0] not in INSTALLED:
+            yield name.rpartition(".")[0]
+        config = list(config.values())
+    if isinstance(config, list):
+        for part in config:
+            yield from modules(part)
+
+
+def found(module: str) -> ModuleSpec | None:
+    """Find a module; None where there is none, which the run will tell."""
+    try:
+        return find_spec(module)
+    except (ImportError, ValueError):
+        return None
