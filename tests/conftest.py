@@ -35,6 +35,15 @@ LOSSES = {
 KODAK = Path(__file__).parents[2] / "shared" / "data" / "kodak"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_proxy():
+    """Ask this computer's own servers directly, in the processes that tests start, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+            patch.delenv(name)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def global_state():
     """Put back what a run may set for the whole process."""

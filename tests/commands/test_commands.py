@@ -90,6 +90,38 @@ def test_versions_count_up_and_the_same_configuration_is_found(tmp_path):
     assert not same_run(tmp_path / "damaged.yaml", SETTINGS)
 
 
+def changed(name, value):
+    trainer = SETTINGS["trainer"]
+    return SETTINGS | ({"trainer": trainer | {name: value}} if name in trainer else {name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed_everything", 1),
+        ("model", {"a": 2}),
+        ("data", {"crop": 64}),
+        ("smoothing", {"decay": 0.9}),
+        ("rules", [{"class_path": "restoration.callbacks.NearestReJPEG"}]),
+        ("precision", "bf16-mixed"),
+        ("gradient_clip_val", 1.0),
+        ("gradient_clip_algorithm", "value"),
+    ],
+)
+def test_what_decides_the_result_makes_another_run(name, value, tmp_path):
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(SETTINGS))
+    assert not same_run(tmp_path / "config.yaml", changed(name, value))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("model", {"a": 1, "cuda_graph": True}), ("max_steps", 99), ("curves", {"every": 5})],
+)
+def test_what_does_not_decide_the_result_leaves_the_run_the_same(name, value, tmp_path):
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(SETTINGS))
+    assert same_run(tmp_path / "config.yaml", changed(name, value))
+
+
 def test_shipped_configurations_are_found_from_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("mine.yaml").write_text("")

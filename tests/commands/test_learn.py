@@ -2,14 +2,18 @@
 
 import json
 import re
+from dataclasses import asdict
+from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from restoration.__main__ import main
 from restoration.commands import learn, restore
-from restoration.internal_learning.library import checkpoint
+from restoration.internal_learning.library import checkpoint, learning, module, pictures, sizes
 from restoration.support import progress
 
 
@@ -25,19 +29,22 @@ def folder(photo, tmp_path):
 
 def test_a_library_is_learned_gone_on_with_and_applied(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(learn, "PREPARATION", 100)  # on a busy machine too
+    seconds = count(0, 25)  # every step takes so many
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
     library = tmp_path / "library.ckpt"
     command = ["learn", str(folder), "-o", str(library), "--budget"]
-    assert main([*command, "8s"]) == 1  # a file was left out
+    assert main([*command, "60s"]) == 1  # a file was left out
     told = capsys.readouterr()
     assert f"{folder}: left out 1 folder (--recursive looks inside)" in told.err
     assert "left out:" in told.err
     assert "0.jpg" in told.err
     assert "on 2 pictures of quality 20 to 30" in told.err
     before = library.read_bytes()
-    assert main([*command, "8s"]) == 0
-    assert "its budget is spent; for more give --budget, say 1" in capsys.readouterr().err
+    assert main([*command, "60s"]) == 0
+    told = capsys.readouterr().err
+    assert re.search(r"its budget is spent; for more give --budget, say \dm", told)
     assert library.read_bytes() == before
-    assert main([*command, "10s"]) == 1
+    assert main([*command, "150s"]) == 1
     assert "going on with" in capsys.readouterr().err
     assert library.read_bytes() != before
 
@@ -55,6 +62,30 @@ def test_a_library_is_learned_gone_on_with_and_applied(folder, tmp_path, capsys,
     told = capsys.readouterr().err
     assert "[2/3] a.jpg" in told
     assert re.search(r"\[3/3, all in about \d+ s\] b\.jpg", told)
+
+
+def test_learning_takes_the_seed_the_depth_and_the_largest_size(
+    folder, photo, tmp_path, capsys, monkeypatch
+):
+    learned = []
+
+    def describe(shown, path, description, *_, **__):
+        learned.append((len(shown), description.seed))
+        torch.save({"state_dict": {}, "library": asdict(description)}, path)
+
+    monkeypatch.setattr(learning, "learn", describe)
+    monkeypatch.setattr(pictures, "first_estimate", lambda file: torch.zeros(1, 3, 96, 96))
+    monkeypatch.setattr(sizes, "size_within", lambda seconds, device: sizes.USUAL)
+    (folder / "0.jpg").unlink()
+    (folder / "b.jpg").unlink()
+    Image.fromarray(photo[:96, :96]).save(folder / "more" / "c.jpg", quality=30)
+    Image.fromarray(photo[:96, :113]).save(folder / "more" / "d.jpg", quality=30)
+    options = ["--recursive", "--seed", "7", "--max-pixels", str(96 * 112)]
+    command = ["learn", str(folder), "-o", str(tmp_path / "library.ckpt"), *options]
+    assert main(command) == 1  # d.jpg was left out
+    (told,) = (line for line in capsys.readouterr().err.splitlines() if ": left out: " in line)
+    assert "d.jpg is too large: 113 x 96 pixels" in told
+    assert learned == [(2, 7)]
 
 
 @pytest.mark.slow

@@ -113,6 +113,23 @@ def test_the_terms_add_up_to_the_printed_formula():
     assert set(result) == {"loss", "sure", "sure_data", "divergence"}
 
 
+@pytest.mark.parametrize("forward_mode", [False, True])
+def test_the_divergence_counts_as_much_as_its_weight_says(forward_mode):
+    torch.manual_seed(0)
+    x = torch.rand(1, 3, 4, 4, dtype=torch.double)
+    net = Linear(x.numel())
+    loss = SURE(sigma=25, forward_mode=forward_mode, divergence_weight=0.3)
+    loss.generator = torch.Generator().manual_seed(1)
+    value = loss(net(x), batch_of(x), net)["loss"]
+    probe = torch.randn(48, dtype=torch.double, generator=torch.Generator().manual_seed(1))
+    s2 = (25 / 255) ** 2
+    data = (net.matrix @ x.flatten() - x.flatten()).square().mean() - s2
+    expected = data + 0.3 * 2 * s2 / 48 * (probe @ net.matrix @ probe)
+    torch.testing.assert_close(value, expected)
+    gradients = (torch.autograd.grad(v, net.matrix)[0] for v in (value, expected))
+    torch.testing.assert_close(*gradients)
+
+
 def test_both_ways_to_the_divergence_have_the_same_gradient(hourglass):
     net, x = hourglass
     gradients = []

@@ -29,7 +29,7 @@ class Join(nn.Module):
         return torch.cat([branch(x) for branch in self.branches], 1)
 
 
-def reference(filters, skips, nearest_levels=0):
+def reference(filters, skips, nearest_levels=0, input_depth=3, output_channels=3):
     """The published architecture, layer by layer, built from the deepest level outwards."""
 
     def unit(inputs, outputs, kernel, stride=1):
@@ -42,7 +42,7 @@ def reference(filters, skips, nearest_levels=0):
 
     inner = None
     for i in range(len(filters) - 1, -1, -1):
-        inputs, n, k = (filters[i - 1] if i else 3), filters[i], skips[i]
+        inputs, n, k = (filters[i - 1] if i else input_depth), filters[i], skips[i]
         deep = unit(inputs, n, 3, 2) + unit(n, n, 3)
         if inner is not None:
             deep.append(inner)
@@ -53,7 +53,19 @@ def reference(filters, skips, nearest_levels=0):
         inner = nn.Sequential(
             Join(*branches), nn.BatchNorm2d(joined), *unit(joined, n, 3), *unit(n, n, 1)
         )
-    return nn.Sequential(inner, nn.Conv2d(filters[0], 3, 1), nn.Sigmoid())
+    return nn.Sequential(inner, nn.Conv2d(filters[0], output_channels, 1), nn.Sigmoid())
+
+
+def both(config):
+    """The network and its reference, with the same weights."""
+    torch.manual_seed(0)
+    mine, theirs = Hourglass(**config).double(), reference(**config).double()
+    # both register their layers in the order in which data passes them
+    for a, b in zip(mine.parameters(), theirs.parameters(), strict=True):
+        assert a.shape == b.shape
+        nn.init.normal_(a, std=0.3)
+        b.data.copy_(a.data)
+    return mine, theirs
 
 
 @pytest.mark.parametrize(
@@ -80,8 +92,9 @@ def test_parameter_counts_are_the_papers(config, with_skips, without):
         {**LOW, "skips": [0] * 5},
         {"filters": [8, 16, 8], "skips": [6, 0, 4], "nearest_levels": 2},
         {"filters": [8, 16], "skips": [0, 0], "nearest_levels": 1},
+        {"filters": [4, 6], "skips": [1, 2], "input_depth": 16, "output_channels": 1},
     ],
-    ids=["low", "low without skips", "uneven", "nearest without skips"],
+    ids=["low", "low without skips", "uneven", "nearest without skips", "channels"],
 )
 @pytest.mark.parametrize(
     "forced",
@@ -89,15 +102,9 @@ def test_parameter_counts_are_the_papers(config, with_skips, without):
     ids=["as it pays", "fast", "readable"],
 )
 def test_equals_the_reference_architecture_with_gradients(config, forced):
-    torch.manual_seed(0)
-    mine, theirs = Hourglass(**config).double(), reference(**config).double()
-    # both register their layers in the order in which data passes them
-    for a, b in zip(mine.parameters(), theirs.parameters(), strict=True):
-        assert a.shape == b.shape
-        nn.init.normal_(a, std=0.3)
-        b.data.copy_(a.data)
-    z = torch.rand(1, 3, 64, 96, dtype=torch.double)
-    target = torch.rand(1, 3, 64, 96, dtype=torch.double)
+    mine, theirs = both(config)
+    z = torch.rand(1, config.get("input_depth", 3), 64, 96, dtype=torch.double)
+    target = torch.rand(1, config.get("output_channels", 3), 64, 96, dtype=torch.double)
 
     with forced():
         outputs = [net(z) for net in (mine, theirs)]
@@ -130,9 +137,11 @@ def test_batch_norm_uses_the_batch_in_eval_mode_too():
     torch.testing.assert_close(net.eval()(z), trained, rtol=0, atol=0)
 
 
-def test_input_depth_and_output_channels_are_free():
-    net = Hourglass(input_depth=16, output_channels=1, filters=(4, 4), skips=(1, 1))
-    assert net(torch.rand(2, 16, 20, 20)).shape == (2, 1, 20, 20)
+def test_equals_the_reference_architecture_on_several_images():
+    nets = both({"filters": [4, 4], "skips": [1, 1], "input_depth": 16, "output_channels": 1})
+    z = torch.rand(2, 16, 20, 20, dtype=torch.double)
+    mine, theirs = (net(z) for net in nets)
+    torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-12)
 
 
 def test_lists_of_unequal_length_are_refused():

@@ -1,6 +1,7 @@
 """Learning: a pause changes nothing, the file says what it is, and others are refused."""
 
 import math
+import os
 import pickle
 import signal
 import zipfile
@@ -14,19 +15,26 @@ from lightning.pytorch import Trainer
 from PIL import Image
 from torch.optim.swa_utils import AveragedModel
 
+from restoration.__main__ import main
 from restoration.errors import Interrupted, RestorationError
-from restoration.internal_learning.library import module
-from restoration.internal_learning.library.applying import restored_by
+from restoration.internal_learning.library import learning as learning_module
+from restoration.internal_learning.library import module, tuning
+from restoration.internal_learning.library.applying import restored_by, restored_within
 from restoration.internal_learning.library.checkpoint import Description, load_library, read_library
 from restoration.internal_learning.library.data import WindowData
 from restoration.internal_learning.library.learning import learn
-from restoration.internal_learning.library.module import LibraryLearning, decay_after, rate_at
+from restoration.internal_learning.library.module import (
+    RATE,
+    LibraryLearning,
+    decay_after,
+    rate_at,
+)
 from restoration.internal_learning.library.pictures import pictures_of
 from restoration.internal_learning.library.tuning import tuned
 from restoration.internal_learning.library.windows import Picture
-from restoration.jpeg import compress, to_tensor
+from restoration.jpeg import compress, read_jpeg, to_pixels, to_tensor
 from restoration.jpeg.quality import libjpeg_tables
-from restoration.networks.deblocking import DeblockingNetwork
+from restoration.networks.deblocking import DeblockingNetwork, coarseness
 from restoration.support.quiet import quiet
 
 SUBSAMPLED = ((2, 2), (1, 1), (1, 1))
@@ -66,6 +74,36 @@ def test_a_pause_changes_nothing(pictures, tmp_path):
         assert torch.equal(one["momentum_buffer"], other["momentum_buffer"])
 
 
+def test_what_was_learned_is_saved_every_five_minutes(pictures, tmp_path, monkeypatch):
+    seconds = count(0, 100)  # every step takes a hundred
+    clock = SimpleNamespace(monotonic=lambda: float(next(seconds)))
+    monkeypatch.setattr(learning_module, "time", clock)
+
+    def fail(learning, loss):
+        if learning.global_step == 5:
+            raise RuntimeError("no power")
+
+    path = tmp_path / "library.ckpt"
+    with pytest.raises(RuntimeError, match="no power"):
+        learned(pictures, path, 8, told=fail)
+    assert read_library(path)["library"]["steps"] == 3
+
+
+def test_a_failed_write_leaves_the_old_library_and_nothing_else(pictures, tmp_path, monkeypatch):
+    path = tmp_path / "library.ckpt"
+    learned(pictures, path, 1)
+    before = path.read_bytes()
+
+    def no_space(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(RestorationError, match=r"library\.ckpt: No space left on device"):
+        learned(pictures, path, 2)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_seed_tells_all(pictures, tmp_path):
     first, again, other = (
         learned(pictures, tmp_path / f"{i}.ckpt", 2, seed)["state_dict"]
@@ -102,6 +140,16 @@ def test_a_library_says_what_it_learned_on(pictures, tmp_path):
     averaged = read_library(tmp_path / "library.ckpt")["state_dict"]
     for name, value in library.net.state_dict().items():
         assert torch.equal(value, averaged[f"average.module.{name}"])
+
+
+def test_the_command_applies_the_network_of_a_library(pictures, photo, tmp_path):
+    library, jpeg = tmp_path / "library.ckpt", tmp_path / "a.jpg"
+    learned(pictures, library, 2)
+    Image.fromarray(photo[:80, :96]).save(jpeg, quality=10)
+    options = ["--network", str(library), "--device", "cpu", "--history", "none"]
+    assert main(["restore", str(jpeg), *options]) == 0
+    expected = to_pixels(restored_within(load_library(library).net, read_jpeg(jpeg)))
+    np.testing.assert_array_equal(np.array(Image.open(tmp_path / "a.restored.png")), expected)
 
 
 class Harmful:
@@ -193,6 +241,16 @@ def test_the_rate_rises_and_falls_once():
     assert rates[-1] == pytest.approx(0, abs=1e-6)
 
 
+def test_the_optimiser_is_given_the_rate_of_every_step(pictures, tmp_path):
+    rates = []
+
+    def note(learning, loss):
+        rates.append(learning.trainer.optimizers[0].param_groups[0]["lr"])
+
+    learned(pictures, tmp_path / "library.ckpt", 20, told=note)
+    assert rates == pytest.approx([RATE * rate_at(i / 20) for i in range(20)])
+
+
 def test_the_average_forgets_the_first_weights():
     average = 100.0
     for steps in range(200):
@@ -246,6 +304,23 @@ def test_tuning_learns_what_the_file_needs(photo):
     before = (to_tensor(jpeg.pixels) - truth).square().mean()
     after = (restored_by(better, jpeg) - truth).square().mean()
     assert after < 0.95 * before
+
+
+def test_tuning_looks_at_windows_with_the_files_own_tables_alone(photo, monkeypatch):
+    told = []
+
+    class Watched(LibraryLearning):
+        def training_step(self, batch, index):
+            told.append(batch.steps)
+            return super().training_step(batch, index)
+
+    monkeypatch.setattr(tuning, "LibraryLearning", Watched)
+    jpeg = compress(photo, 10)
+    net = DeblockingNetwork((8,), (1,))
+    tuned(net, jpeg.quantised, to_tensor(photo), (0.4, 0.8), 3)
+    steps = torch.cat(told)
+    own = coarseness(torch.stack(jpeg.quantised.tables[:2]))
+    assert torch.equal(steps, own.expand(3 * 8, 2))
 
 
 def test_the_loss_is_that_of_the_jpeg_at_first(photo):

@@ -59,6 +59,18 @@ def test_each_window_has_its_own_tables(photo):
         assert torch.equal(one, compressed(pair[:1], alone, SUBSAMPLED)[0])
 
 
+def part_of_the_whole(pixels, side, draw):
+    """A square of the picture, ``side`` wide, resized by Pillow to 48 x 48."""
+    top, left = (draw.random() * (size - side) for size in pixels.shape[:2])
+    box = (left, top, left + side, top + side)
+    whole = Image.fromarray(pixels).resize((48, 48), Image.Resampling.BICUBIC, box=box)
+    way = int(draw.integers(8))
+    result = np.asarray(whole)
+    result = result[:, ::-1] if way & 1 else result
+    result = result[::-1] if way & 2 else result
+    return result.swapaxes(0, 1) if way & 4 else result
+
+
 @pytest.mark.parametrize("scales", [(0.4, 0.8), (0.6, 1.0)])
 def test_a_window_is_what_resizing_the_whole_picture_shows(photo, scales):
     shown = Picture(photo, libjpeg_tables(20), SUBSAMPLED, scales)
@@ -67,20 +79,21 @@ def test_a_window_is_what_resizing_the_whole_picture_shows(photo, scales):
         draw = np.random.default_rng(seed)
         low, high = scales
         side = 48 / (low * (high / low) ** draw.random())
-        top, left = (draw.random() * (size - side) for size in photo.shape[:2])
-        box = (left, top, left + side, top + side)
-        whole = Image.fromarray(photo).resize((48, 48), Image.Resampling.BICUBIC, box=box)
-        way = int(draw.integers(8))
-        expected = np.asarray(whole)
-        expected = expected[:, ::-1] if way & 1 else expected
-        expected = expected[::-1] if way & 2 else expected
-        expected = expected.swapaxes(0, 1) if way & 4 else expected
+        expected = part_of_the_whole(photo, side, draw)
         assert np.abs(result.astype(int) - expected).max() <= 1
 
 
-def test_a_picture_that_is_too_small_for_its_scale_is_made_less_small(photo):
-    small = Picture(photo[:50, :70], libjpeg_tables(20), SUBSAMPLED)
-    assert window(small, 48, np.random.default_rng(0)).shape == (48, 48, 3)
+@pytest.mark.parametrize("size", [(50, 70), (70, 50)])
+def test_a_picture_that_is_too_small_for_its_scale_is_made_less_small(photo, size):
+    """All scales would show more of it than its shorter side, 50 pixels."""
+    pixels = np.ascontiguousarray(photo[: size[0], : size[1]])
+    small = Picture(pixels, libjpeg_tables(20), SUBSAMPLED, (0.4, 0.8))
+    for seed in range(5):
+        result = window(small, 48, np.random.default_rng(seed))
+        draw = np.random.default_rng(seed)
+        draw.random()  # of the scale
+        expected = part_of_the_whole(pixels, 50, draw)
+        assert np.abs(result.astype(int) - expected).max() <= 1
 
 
 def test_half_of_the_qualities_are_low():
