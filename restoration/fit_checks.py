@@ -43,6 +43,9 @@ def data_options(arguments: list[str]) -> dict[str, Any] | None:
 
     Returns:
         Them, or None where they cannot be read or do not matter.
+
+    Raises:
+        RestorationError: a configuration is no text in UTF-8.
     """
     options: dict[str, Any] = {}
     for argument, after in pairwise([*arguments, ""]):
@@ -57,6 +60,8 @@ def data_options(arguments: list[str]) -> dict[str, Any] | None:
                 options |= section if isinstance(section, dict) else {}
             elif name.startswith("--data."):
                 options[name.removeprefix("--data.")] = yaml.safe_load(value)
+        except UnicodeDecodeError as error:
+            raise RestorationError(f"{value} is no text in UTF-8: {error}") from error
         except (OSError, ValueError, yaml.YAMLError):
             return None
     return options

@@ -226,6 +226,7 @@ def test_noise_free_input_makes_a_fixed_function(tmp_path):
             "channel weights must not be negative nor all zero",
         ),
         (["--trainer.precision", "64-true"], "--trainer.precision 64-true would change the image"),
+        (["--config", "latin.yaml"], "latin.yaml is no text in UTF-8"),
         (
             ["--trainer.precision", "bf16-mixed", "--trainer.gradient_clip_val", "1"],
             "--trainer.gradient_clip_val goes with precision 32-true",
@@ -234,6 +235,7 @@ def test_noise_free_input_makes_a_fixed_function(tmp_path):
 )
 def test_unusable_input_is_one_line_and_exit_code_1(tmp_path, capsys, arguments, message):
     (tmp_path / "file").write_text("not a folder")
+    (tmp_path / "latin.yaml").write_text("# für", encoding="latin-1")
     assert main([*SMALL[:3], *arguments]) == 1
     error = capsys.readouterr().err.strip()
     assert message in error

@@ -417,7 +417,25 @@ def test_a_dry_run_lists_and_estimates_and_runs_nothing(monkeypatch, capsys):
         assert str(run.folder) in out
     # 2 runs x 6 steps x 32 x 32 pixels x 1 ms / 2 workers
     assert "2 runs, about 6 s with 2 at a time" in out
+    assert main([*command, "--set", "set.data.crop=16", "--set", "set.trainer.max_steps=96"]) == 0
+    assert "2 runs, about 25 s with 2 at a time" in capsys.readouterr().out
     assert not Path("runs").exists()
+
+
+def test_a_part_of_a_grid_elsewhere_is_run_with_the_attempts_asked_for(monkeypatch):
+    given = []
+    monkeypatch.setattr(
+        "restoration.commands.sweep.sweep", lambda *arguments: given.append(arguments) or 0
+    )
+    Path("there").mkdir()
+    Path("b.png").rename("there/c.png")
+    Path("grid.yaml").write_text(yaml.safe_dump(vars(grid(images=["c.png"]))))
+    command = ["sweep", "grid.yaml", "--output", "runs", "--data-root", "there"]
+    command += ["--set", "seeds=[4, 5, 6]", "--shard", "2/3", "--retries", "7"]
+    assert main(command) == 0
+    ((some, _, retries),) = given
+    assert [(run.labels["image"], run.labels["seed"]) for run in some] == [("c", 5)]
+    assert retries == 7
 
 
 @pytest.mark.parametrize(
