@@ -13,7 +13,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 import restoration
-from restoration import many, presets
+from restoration import many, presets, restoring
+from restoration.jpeg import estimated_quality, to_tensor
 from restoration.support import pool
 
 ROOT = Path(__file__).parents[1]
@@ -268,6 +269,32 @@ def test_many_pictures_take_the_options_of_one():
     assert np.array_equal(np.array(image), np.array(one.image))
     assert not np.array_equal(np.array(image), restored("photo.jpg"))
     assert report.preset == one.report.preset == "within 1 s"
+
+
+def one_of_many(source, **options):
+    ((_, image, report),) = restoration.restore_many([source], **options)
+    if image is None:
+        raise report
+    return image, report
+
+
+@pytest.mark.parametrize("restore", [restoration.restore, one_of_many])
+def test_options_reach_what_restores(restore, monkeypatch):
+    given = []
+
+    def restore_jpeg(jpeg, preset, seed, device, tile, *_):
+        given.append((estimated_quality(jpeg.quantised.tables[0]), preset, seed, device, tile))
+        return to_tensor(jpeg.pixels)
+
+    monkeypatch.setattr(restoring, "restore_jpeg", restore_jpeg)
+    restore("photo.jpg", preset="best", seed=7, device="cpu", tile=256, quality=30)
+    assert given == [(30, presets.BEST, 7, "cpu", 256)]
+    with pytest.raises(restoration.RestorationError, match="too large: 96 x 80 pixels"):
+        restore("photo.jpg", max_pixels=96 * 80 - 1)
+    half = Path("photo.jpg").read_bytes()[:-200]
+    assert restore(half, history="none")[1].damage.startswith("cut short")
+    with pytest.raises(restoration.RestorationError, match="the picture is cut short"):
+        restore(half, strict=True)
 
 
 def test_inks_may_be_given_in_any_form(photo):

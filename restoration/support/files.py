@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -52,7 +53,10 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~UMASK)  # as any other new file
+        mode = 0o666 & ~UMASK  # of any other new file
+        if path.exists():
+            mode = stat.S_IMODE(path.stat().st_mode)  # writing into it would have kept that
+        os.chmod(temporary, mode)
         os.replace(temporary, path)
     except OSError as error:
         raise RestorationError(f"cannot write {path}: {error.strerror}") from error

@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 import restoration
-from restoration import presets
+from restoration import pipeline, presets, restoring
 from restoration.__main__ import main
+from restoration.internal_learning import rounds
+from restoration.internal_learning.ensemble import Learned
 from restoration.jpeg import to_tensor
 from restoration.metrics import psnr
 from restoration.support import pool
@@ -172,6 +174,61 @@ def test_arithmetic_coding_is_refused_by_name(capsys):
     Path("a.jpg").write_bytes(data.replace(b"\xff\xc0", b"\xff\xc9", 1))
     assert main([*FAST, "a.jpg"]) == 1
     assert "arithmetic coding" in capsys.readouterr().err
+
+
+def test_without_options_a_network_learns_in_two_rounds(photo, monkeypatch, capsys):
+    """From the command and from Python; of a sixteenth of the usual pixels half of the steps."""
+    asked, estimated = [], []
+
+    def optimise(pool, networks, report):
+        asked.append([network.steps for network in networks])
+        return [Learned(np.zeros_like(network.estimate), []) for network in networks]
+
+    def first_estimate(file, passes, count, advance):
+        estimated.append((passes, count))
+        return file.decode()
+
+    monkeypatch.setattr(rounds, "optimise", optimise)
+    monkeypatch.setattr(rounds, "training_copies", lambda *_: [])
+    monkeypatch.setattr(pipeline, "first_estimate", first_estimate)
+    monkeypatch.setattr(pool.Pool, "begin", lambda _: None)
+    monkeypatch.setattr(restoring, "find_history", lambda *_: None)
+    Image.fromarray(photo[:128]).save("photo.jpg", quality=10)
+    assert main(["restore", "photo.jpg", "--json"]) == 0
+    (report,) = json.loads(capsys.readouterr().out)
+    assert report["preset"] == restoration.restore("photo.jpg").report.preset == "balanced"
+    assert asked == [[200], [100]] * 2
+    assert estimated == [(3, 16)] * 2
+
+
+@pytest.fixture
+def methods(monkeypatch):
+    """How JPEGs were to be restored, none of which is."""
+    given = []
+
+    def restore_jpeg(jpeg, preset, seed, device, tile, *_):
+        given.append((preset, seed, device, tile))
+        return to_tensor(jpeg.pixels)
+
+    monkeypatch.setattr(restoring, "restore_jpeg", restore_jpeg)
+    return given
+
+
+def test_options_reach_what_restores(methods):
+    options = ["--preset", "best", "--seed", "7", "--device", "cpu", "--tile", "256"]
+    assert main(["restore", "photo.jpg", "--history", "none", *options]) == 0
+    assert methods == [(presets.BEST, 7, "cpu", 256)]
+
+
+@pytest.mark.usefixtures("methods")
+def test_folders_in_folders_are_made_again():
+    Path("in/more/still").mkdir(parents=True)
+    for folder in ("in", "in/more/still"):
+        Path(folder, "a.jpg").write_bytes(Path("photo.jpg").read_bytes())
+    options = ["--history", "none", "--recursive"]
+    assert main([*FAST, *options, "in", "-o", "new/out"]) == 0
+    made = sorted(str(path) for path in Path("new").rglob("*.*"))
+    assert made == ["new/out/a.restored.png", "new/out/more/still/a.restored.png"]
 
 
 @pytest.mark.slow

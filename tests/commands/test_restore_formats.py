@@ -22,6 +22,7 @@ from restoration.commands.restore_table import show, summary
 from restoration.jpeg import read_jpeg, read_picture, to_tensor
 from restoration.restoring import restored_tensor
 from restoration.settings import Settings
+from restoration.support.figures import CAPTION, GAP
 
 FAST = ["restore", "--preset", "fast"]
 IPTC = b"\x1c\x02\x78\x00\x07caption"
@@ -195,6 +196,37 @@ def test_captions_of_the_comparison_tell_the_distance_to_the_truth(monkeypatch):
     (told,) = json.loads(stream.getvalue())
     jpeg, result = (f"{told[image]['psnr']:.2f} dB" for image in ("jpeg", "restored"))
     assert captions == [f"JPEG, {jpeg}", f"restored, {result}", "original"]
+
+
+def test_the_sheet_shows_the_jpeg_the_result_and_the_truth():
+    options = ["--truth", "photo.png", "--compare", "s.png", "--history", "none"]
+    assert main([*FAST, "photo.jpg", *options]) == 0
+    sheet = np.array(Image.open("s.png"))[CAPTION:]
+    for i, name in enumerate(("photo.jpg", "photo.restored.png", "photo.png")):
+        expected = np.array(Image.open(name)).repeat(2, 0).repeat(2, 1)
+        left = i * (2 * 96 + GAP)
+        np.testing.assert_array_equal(sheet[:, left : left + 2 * 96], expected, name)
+    assert sheet.shape[1] == left + 2 * 96
+
+
+def test_opacity_fills_16_bits_and_is_told_where_it_has_no_place(photo, capsys):
+    alpha = (np.arange(32 * 48).reshape(32, 48) % 256).astype(np.uint8)
+    picture = Image.fromarray(photo[:32, :48])
+    picture.putalpha(Image.fromarray(alpha))
+    picture.save("half.png")
+    command = [*FAST, "half.png", "--quality", "10", "--json", "--format"]
+    assert main([*command, "png16"]) == 0
+    assert "no place" not in capsys.readouterr().err
+    *_, rows, _ = pypng.Reader(bytes=Path("half.restored.png").read_bytes()).read()
+    deep = np.array([np.array(row, np.uint16) for row in rows]).reshape(32, 48, 4)
+    np.testing.assert_array_equal(deep[..., 3], 257 * alpha.astype(np.uint16))
+    assert main([*command, "jpeg"]) == 0
+    told = capsys.readouterr()
+    assert "no place in jpeg for: opacity" in told.err
+    assert json.loads(told.out)[0]["left_out"] == ["opacity"]
+    Image.fromarray(photo[:32, :48]).save("opaque.jpg", quality=10)
+    assert main([*FAST, "opaque.jpg", "--format", "jpeg"]) == 0
+    assert "no place" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -152,9 +152,13 @@ def test_what_lies_behind_a_picture_is_told(photo):
     assert read(second.getvalue()).elsewhere == ("further pictures",)
     gain = second.getvalue().replace(b"MPF\0", b"MPF\0", 1) + b'hdrgm:Version="1.0"'
     assert read(gain).elsewhere == ("HDR gain map",)
-    assert read(
-        jpeg(photo, extra=segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 40))
-    )
+    extended = segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 40)
+    assert read(jpeg(photo, extra=extended)).elsewhere == ("extended XMP",)
+    store = b"c2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71\3c2pa\0"  # UUID, toggles, label
+    for kind in (b"jumd", b"jumb"):
+        store = struct.pack(">I", 8 + len(store)) + kind + store
+    credentials = segment(0xEB, b"JP\0\1\0\0\0\1" + store)
+    assert read(jpeg(photo, extra=credentials)).elsewhere == ("Content Credentials",)
 
 
 def test_noise_is_no_video():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restoration.history import find_history
+from restoration.history import History, find_history
 from restoration.history.detection import earlier_compression, luma_of
 from restoration.jpeg import compress
 from restoration.jpeg.reading import parse
@@ -127,3 +127,10 @@ def test_flat_pictures_have_no_history(value):
     assert find_history(pixels) is None
     jpeg = compress(pixels, 50)
     assert find_history(jpeg.pixels, jpeg.quantised) is None
+
+
+def test_the_own_file_counts_the_more_the_more_is_doubted():
+    """Nothing up to 2 % of wrong integers, half from 4 % on, and linearly between."""
+    doubts = [0.0, 0.02, 0.025, 0.03, 0.04, 0.5]
+    shares = [History(None, None, (0, 0), doubt).own_share for doubt in doubts]
+    assert shares == pytest.approx([0, 0, 0.125, 0.25, 0.5, 0.5])

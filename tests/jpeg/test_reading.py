@@ -484,6 +484,17 @@ def test_bytes_between_the_last_scan_and_the_end_are_no_damage(progressive, stra
     assert np.array_equal(odd.pixels, read_picture(Content(data, "a.jpg")).pixels)
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_many_bytes_between_the_last_scan_and_the_end_are_damage(progressive, photo):
+    """More than any encoder writes: part of the picture may be what they were."""
+    data = encoded(photo[:64, :64], quality=50, progressive=progressive)
+    stray = np.random.default_rng(0).integers(1, 255, 100, np.uint8).tobytes()  # no marker
+    odd = Content(data[:-2] + stray + data[-2:], "odd.jpg")
+    assert "damaged" in read_picture(odd).damage
+    with pytest.raises(RestorationError, match=r"odd\.jpg: the picture is damaged"):
+        read_picture(odd, strict=True)
+
+
 def test_lines_are_counted_beside_a_grey_edge(photo):
     """Blocks of mid-grey hold nothing, as those that a cut leaves empty."""
     pixels = photo.copy()
