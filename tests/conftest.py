@@ -72,3 +72,17 @@ def kodak() -> list[Path]:
 def make_loss(request):
     """Make each kind of loss in turn."""
     return LOSSES[request.param]
+
+
+@pytest.fixture
+def empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["restoration"])
+
+
+@pytest.fixture
+def libraries_may_warn():
+    """LightningCLI 2.6 calls functions of jsonargparse that are deprecated."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+        yield

@@ -1,66 +1,31 @@
 """The command ``fit``, in process: what it writes, against a plain loop and against the files."""
 
-import csv
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
-from enum import Enum
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-import yaml
-from filelock import FileLock
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from torch import nn
 
-from restoration import cli
 from restoration.__main__ import main
-from restoration.callbacks import NearestReJPEG
-from restoration.errors import DivergenceError, RestorationError
 from restoration.jpeg import compress
-from restoration.losses import MSE
 from restoration.networks import Hourglass
-from restoration.task import DeepImagePrior
+from tests.fits import SMALL, rows_of, run
 
-SMALL = ["fit", "--config", "configs/quickstart.yaml", "--data.crop", "64"]
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["restoration"])
-
-
-@pytest.fixture(autouse=True)
-def libraries_may_warn():
-    """LightningCLI 2.6 calls functions of jsonargparse that are deprecated."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
-        yield
-
-
-def run(tmp_path, *arguments, name="coffee-q10"):
-    assert main([*SMALL, *arguments]) == 0
-    folder = max((tmp_path / "lightning_logs" / name).iterdir())
-    return folder, json.loads((folder / "result.json").read_text())
+pytestmark = pytest.mark.usefixtures("empty_folder", "libraries_may_warn")
 
 
 def picture(file) -> Image.Image:
     with Image.open(file) as image:
         return image.copy()
-
-
-def rows_of(folder):
-    with open(folder / "curves.csv") as file:
-        return list(csv.DictReader(file))
 
 
 def test_fit_is_the_published_loop(tmp_path, photo):
@@ -173,17 +138,6 @@ def test_tensorboard_gets_scalars_and_pictures(tmp_path):
     assert "train/loss" in events.Tags()["scalars"]
 
 
-def test_each_run_has_a_folder_and_a_config_of_its_own(tmp_path):
-    first, _ = run(tmp_path, "--trainer.max_steps", "1")
-    second, _ = run(tmp_path, "--trainer.max_steps", "1")
-    assert (first.name, second.name) == ("version_0", "version_1")
-    named, _ = run(tmp_path, "--trainer.max_steps", "1", "--name", "mine", name="mine")
-    again = main(["fit", "--config", str(named / "config.yaml")])
-    assert again == 0
-    restored = [(f / "restored.png").read_bytes() for f in sorted(named.parent.iterdir())]
-    assert restored[0] == restored[1]
-
-
 def test_noise_free_input_makes_a_fixed_function(tmp_path):
     """Without perturbation and learning, each step gives the same loss."""
     folder, _ = run(
@@ -192,274 +146,6 @@ def test_noise_free_input_makes_a_fixed_function(tmp_path):
         *("--model.optimizer.lr", "0"),
     )
     assert len({row["loss"] for row in rows_of(folder)}) == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--data.image", "nowhere.jpg"], "cannot read nowhere.jpg: No such file or directory"),
-        (["--data.quality", "null"], "is a PNG, not a JPEG"),
-        (["--data.quality", "500"], "must lie within 1 to 100, not 500"),
-        (["--smoothing.decay", "2"], "[0, 1)"),
-        (["--checkpoint.every", "0"], "checkpoint.every must be at least 1 step, not 0"),
-        (["--curves.every", "0"], "curves.every must be at least 1"),
-        (["--curves.flush_every", "0"], "curves.flush_every must be at least 1"),
-        (["--quality.ms_ssim_every", "-3"], "quality.ms_ssim_every must be at least 1"),
-        (["--seed_everything", "-1"], "--seed_everything must lie within 0 and 4294967295"),
-        (["--seed_everything", "4294967296"], "--seed_everything must lie within 0"),
-        (["--trainer.default_root_dir", "file"], "cannot write runs to file/lightning_logs"),
-        (["--trainer.max_steps", "-1"], "--trainer.max_steps 2400"),
-        (["--trainer.max_epochs", "2"], "give --trainer.max_steps instead of max_epochs"),
-        (["--trainer.accumulate_grad_batches", "2"], "every step has its own gradient"),
-        (["--trainer.fast_dev_run", "true"], "--trainer.fast_dev_run would leave no result"),
-        (["--trainer.barebones", "true"], "--trainer.barebones would leave no result"),
-        (["--trainer.limit_train_batches", "0"], "leaves no step to do"),
-        (["--data.image", "[]"], "data.image must not be empty"),
-        (["--data.input.depth", "0"], "depth must be at least 1, not 0"),
-        (["--result.shrink", "7"], "result.shrink must lie in [0, 1] or be null, not 7"),
-        (
-            ["--config", "configs/loss/kl_q_mse.yaml", "--model.loss.weight", ".nan"],
-            "the weight must be a number, not nan",
-        ),
-        (
-            ["--config", "configs/loss/kl_q_mse.yaml", "--model.loss.kl.weights", "[]"],
-            "channel weights must not be negative nor all zero",
-        ),
-        (["--trainer.precision", "64-true"], "--trainer.precision 64-true would change the image"),
-        (["--config", "latin.yaml"], "latin.yaml is no text in UTF-8"),
-        (
-            ["--trainer.precision", "bf16-mixed", "--trainer.gradient_clip_val", "1"],
-            "--trainer.gradient_clip_val goes with precision 32-true",
-        ),
-    ],
-)
-def test_unusable_input_is_one_line_and_exit_code_1(tmp_path, capsys, arguments, message):
-    (tmp_path / "file").write_text("not a folder")
-    (tmp_path / "latin.yaml").write_text("# für", encoding="latin-1")
-    assert main([*SMALL[:3], *arguments]) == 1
-    error = capsys.readouterr().err.strip()
-    assert message in error
-    assert "\n" not in error
-    assert not (tmp_path / "lightning_logs").exists()
-
-
-def test_unusable_checkpoints_are_one_line_and_exit_code_1(tmp_path, capsys):
-    folder, _ = run(tmp_path, "--trainer.max_steps", "2")
-    last = str(folder / "last.ckpt")
-    (tmp_path / "damaged.ckpt").write_bytes((folder / "last.ckpt").read_bytes()[:5000])
-    torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
-    torch.save([1, 2], tmp_path / "list.ckpt")
-    torch.save({"code": Malicious()}, tmp_path / "code.ckpt")
-    (tmp_path / "text.ckpt").write_text("hello")
-    capsys.readouterr()
-    for arguments, message in (
-        (["--ckpt_path", "nowhere.ckpt"], "there is no checkpoint nowhere.ckpt"),
-        (["--ckpt_path", "damaged.ckpt"], "damaged.ckpt is damaged"),
-        (["--ckpt_path", "text.ckpt"], "text.ckpt is damaged or no checkpoint"),
-        (["--ckpt_path", "list.ckpt"], "list.ckpt is not a checkpoint of this program"),
-        (["--ckpt_path", "code.ckpt"], "code.ckpt holds a getattr"),
-        (["--ckpt_path", "code.ckpt", "--weights_only", "false"], "code.ckpt holds a"),
-        (["--ckpt_path", "http://localhost/a.ckpt"], "a checkpoint must be a file"),
-        (["--ckpt_path", "foreign.ckpt"], "foreign.ckpt is not a checkpoint of this program"),
-        (["--ckpt_path", last, "--model.net.skips", "[0, 0, 0, 0, 0]"], "another network"),
-        (["--ckpt_path", last, "--data.crop", "32"], "another image"),
-        (["--ckpt_path", last, "--model.optimizer.lr", "0.5"], "optimiser has other settings"),
-        (
-            ["--ckpt_path", last, "--seed_everything", "7"],
-            "another --data.input or --seed_everything",
-        ),
-        (["--ckpt_path", last, "--data.input.scale", "0.2"], "another --data.input"),
-    ):
-        assert main([*SMALL, "--trainer.max_steps", "4", *arguments]) == 1
-        error = capsys.readouterr().err.strip()
-        assert message in error
-        assert "\n" not in error
-
-
-def test_lack_of_memory_is_one_line_and_other_errors_are_themselves(capsys, monkeypatch):
-    def raising(message):
-        def fail(*arguments, **options):
-            raise RuntimeError(message)
-
-        monkeypatch.setattr("restoration.cli.FitCLI", fail)
-
-    raising("CUDA out of memory. Tried to allocate 20.00 GiB")
-    assert main(SMALL) == 1
-    assert "the memory does not suffice; close other programs, or take configs/net/low.yaml" in (
-        capsys.readouterr().err
-    )
-    raising("CUDA error: an illegal memory access was encountered")
-    with pytest.raises(RuntimeError, match="illegal memory access"):
-        main(SMALL)
-
-
-class Malicious:
-    """What a pickle would run when it is loaded."""
-
-    def __reduce__(self):
-        return (Path.touch, (Path("run.by.a.checkpoint"),))
-
-
-def test_no_checkpoint_runs_code(tmp_path):
-    assert not (tmp_path / "run.by.a.checkpoint").exists()
-    torch.save({"code": Malicious()}, tmp_path / "code.ckpt")
-    assert main([*SMALL, "--trainer.max_steps", "2", "--ckpt_path", "code.ckpt"]) == 1
-    assert not (tmp_path / "run.by.a.checkpoint").exists()
-
-
-@pytest.mark.parametrize("rate", ["1e38", "1e30"])
-def test_a_run_that_diverges_says_so_and_writes_no_black_image(tmp_path, capsys, rate):
-    assert main([*SMALL, "--trainer.max_steps", "20", "--model.optimizer.lr", rate]) == 1
-    error = capsys.readouterr().err.strip()
-    assert "a smaller learning rate may help" in error or "refuses its settings" in error
-    assert "Traceback" not in error
-    (folder,) = (tmp_path / "lightning_logs").glob("*/version_0")
-    assert not (folder / "result.json").exists()
-    assert not (folder / "restored.png").exists()
-    if "smaller learning rate" in error:  # and the curves show the way there
-        assert not np.isfinite(float(rows_of(folder)[-1]["loss"]))
-
-
-def test_an_impossible_rate_is_one_line(capsys):
-    assert main([*SMALL, "--trainer.max_steps", "2", "--model.optimizer.lr", "-1"]) == 1
-    assert capsys.readouterr().err.strip().count("\n") == 0
-
-
-def test_a_checkpoint_loads_without_a_trainer(tmp_path):
-    folder, _ = run(tmp_path, "--trainer.max_steps", "3")
-    task = DeepImagePrior.load_from_checkpoint(folder / "last.ckpt")
-    saved = torch.load(folder / "last.ckpt", weights_only=True)["state_dict"]
-    assert task.net.state_dict().keys() == {k.removeprefix("net.") for k in saved}
-    for name, value in task.net.state_dict().items():
-        assert torch.equal(value, saved[f"net.{name}"])
-    output = task.net(torch.rand(1, 3, 64, 64))
-    assert 0 < output.min() < output.max() < 1
-
-
-def test_last_goes_on_with_the_same_run_only(tmp_path, capsys):
-    first, before = run(tmp_path, "--trainer.max_steps", "6")
-    second, other = run(
-        tmp_path, "--trainer.max_steps", "6", "--seed_everything", "5", "--ckpt_path", "last"
-    )
-    assert "starting anew" in capsys.readouterr().err
-    assert (first.name, second.name, other["seed"]) == ("version_0", "version_1", 5)
-    assert json.loads((first / "result.json").read_text()) == before
-    assert main([*SMALL, "--trainer.max_steps", "9", "--ckpt_path", "last"]) == 0
-    longer = json.loads((first / "result.json").read_text())
-    assert (longer["steps"], longer["seed"]) == (9, 0)
-    other = ["--folder", str(first), "--ckpt_path", "last", "--trainer.precision", "bf16-mixed"]
-    assert main([*SMALL, "--trainer.max_steps", "9", *other]) == 1
-    assert "holds a run of another configuration" in capsys.readouterr().err
-    assert json.loads((first / "result.json").read_text()) == longer
-    # the configuration makes the run anew; it does not go on with this one, nor in its place
-    config = yaml.safe_load((first / "config.yaml").read_text())
-    assert (config["ckpt_path"], config["folder"]) == (None, None)
-
-
-def test_no_run_begins_where_another_is_or_was(tmp_path, capsys):
-    """Its checkpoint would be taken for that of the new run, and its pictures for the result."""
-    here = [*SMALL, "--trainer.max_steps", "4", "--folder", "mine"]
-    assert main(here) == 0
-    before = {path.name: path.read_bytes() for path in Path("mine").iterdir() if path.is_file()}
-    capsys.readouterr()
-    assert main([*here, "--seed_everything", "5"]) == 1
-    assert "mine holds a run (last.ckpt): go on with --ckpt_path last" in capsys.readouterr().err
-    with FileLock("mine/run.lock"):
-        assert main([*here, "--ckpt_path", "last", "--trainer.max_steps", "9"]) == 1
-    assert "another process works in mine" in capsys.readouterr().err
-    for name, content in before.items():
-        assert Path("mine", name).read_bytes() == content, name
-    assert main([*here, "--ckpt_path", "last", "--trainer.max_steps", "9"]) == 0
-
-
-def test_the_settings_are_written_whole_or_not_at_all(monkeypatch, capsys):
-    """A full disk must not cost the run that ``last`` looks for."""
-    here = [*SMALL, "--trainer.max_steps", "2", "--folder", "mine"]
-    assert main(here) == 0
-    before = Path("mine/config.yaml").read_bytes()
-
-    def full(path, content):
-        raise RestorationError(f"cannot write {path}: No space left on device")
-
-    monkeypatch.setattr("restoration.run_lock.write_atomically", full)
-    assert main([*here, "--trainer.max_steps", "4", "--ckpt_path", "last"]) == 1
-    assert "config.yaml: No space left" in capsys.readouterr().err
-    assert Path("mine/config.yaml").read_bytes() == before
-
-
-def test_a_checkpoint_of_an_earlier_version_goes_on():
-    """It knows no state of the global generator."""
-    here = [*SMALL, "--folder", "mine", "--trainer.max_steps"]
-    assert main([*here, "3"]) == 0
-    checkpoint = torch.load("mine/last.ckpt", weights_only=True)
-    del checkpoint["global_generator"]
-    torch.save(checkpoint, "mine/last.ckpt")
-    assert main([*here, "5", "--ckpt_path", "last"]) == 0
-    assert json.loads(Path("mine/result.json").read_text())["steps"] == 5
-
-
-class Drops(nn.Sequential):
-    """A network that draws from the global generator."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(nn.Conv2d(inputs, outputs, 3, padding=1), nn.Dropout2d(), nn.Sigmoid())
-
-
-class Kind(Enum):
-    SQUARED = "squared"
-
-
-class OfAKind(MSE):
-    """A loss with an argument that is no plain value."""
-
-    def __init__(self, kind: Kind = Kind.SQUARED, table: Path = Path("x.npy")) -> None:
-        super().__init__()
-
-
-def test_a_run_of_own_parts_goes_on_to_the_same_end(tmp_path):
-    own = ["--config", "configs/quickstart.yaml", "--data.crop", "64", "--checkpoint.every", "3"]
-    own += ["--model.net", f"{__name__}.Drops", "--model.loss", f"{__name__}.OfAKind"]
-    own += ["--trainer.enable_progress_bar", "false", "--data.steps_per_epoch", "4"]
-    images = []
-    for name, parts in (("whole", [8]), ("parts", [4, 8])):
-        for steps in parts:
-            command = ["fit", *own, "--folder", name, "--trainer.max_steps", str(steps)]
-            command += ["--ckpt_path", "last"] if steps > parts[0] else []
-            assert main(command) == 0
-        images.append(Path(name, "restored.png").read_bytes())
-    assert images[0] == images[1]
-
-
-def test_a_finished_run_that_is_resumed_keeps_its_result(tmp_path):
-    rule = ["--rules+=restoration.callbacks.NearestReJPEG", "--rules.begin", "1"]
-    rule += ["--rules.every", "5", "--trainer.max_steps", "5"]
-    folder, before = run(tmp_path, *rule)
-    assert before["nearest_rejpeg"]["reference"]["psnr"] > before["jpeg"]["psnr"]
-    assert main([*SMALL, *rule, "--ckpt_path", "last"]) == 0
-    assert json.loads((folder / "result.json").read_text()) == before
-
-
-@pytest.mark.parametrize("error", [OSError(28, "No space left"), RuntimeError("unexpected pos")])
-def test_a_full_disk_is_one_line_and_exit_code_1(tmp_path, capsys, monkeypatch, error):
-    def full(*arguments):
-        raise error
-
-    monkeypatch.setattr(torch, "save", full)
-    assert main([*SMALL, "--trainer.max_steps", "2"]) == 1
-    said = capsys.readouterr().err.strip()
-    assert "last.ckpt" in said
-    assert "\n" not in said
-
-
-def test_ctrl_c_before_the_first_step_is_told(capsys, monkeypatch):
-    def stopped(self, *arguments):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(NearestReJPEG, "prepare", stopped)
-    rule = ["--rules+=restoration.callbacks.NearestReJPEG"]
-    assert main([*SMALL, *rule, "--trainer.max_steps", "2"]) == 130
-    assert "stopped; nothing was saved" in capsys.readouterr().err
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_the_truth_changes_nothing_but_the_scores(tmp_path, photo):
@@ -567,93 +253,3 @@ def test_two_devices_take_an_image_each_and_exchange_nothing(tmp_path, photo):
     for name in "ab":
         (result,) = (tmp_path / "lightning_logs/mine" / f"{name}-q10").glob("*/result.json")
         assert json.loads(result.read_text())["steps"] == 16
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_missing_gpu_is_one_line_and_exit_code_1(capsys):
-    assert main([*SMALL, "--trainer.accelerator", "gpu"]) == 1
-    assert "gpu" in capsys.readouterr().err
-
-
-def test_an_impossible_network_is_one_line_and_exit_code_1(capsys):
-    assert main([*SMALL, "--model.net.init_args.skips", "[4]"]) == 1
-    assert "5 filters, 1 skips" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--data.imge", "a.jpg"], "unknown option --data.imge, did you mean --data.image?"),
-        (["--trainer.max_steps", "many"], "trainer.max_steps"),
-        (["--config", "missing.yaml"], "missing.yaml"),
-        (["--model.loss", "NoSuchLoss"], "NoSuchLoss"),
-    ],
-)
-def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path, capsys, arguments, message):
-    with pytest.raises(SystemExit) as stop:
-        main([*SMALL, *arguments])
-    assert stop.value.code == 2
-    error = capsys.readouterr().err.strip()
-    assert message in error
-    assert "\n" not in error
-
-
-def test_the_command_without_arguments_explains_itself(capsys):
-    assert main([]) == 2
-    assert "restoration COMMAND" in capsys.readouterr().err
-    assert main(["--help"]) == 0
-    with pytest.raises(SystemExit) as stop:
-        main(["fit"])
-    assert stop.value.code == 2
-    assert "restoration fit: error: " in capsys.readouterr().err
-    assert main(["fitt"]) == 2
-    assert "unknown command 'fitt'" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("checkpoints", [True, False])
-def test_asked_to_end_it_keeps_what_was_restored(
-    number, checkpoints, tmp_path, capsys, monkeypatch
-):
-    step = DeepImagePrior.training_step
-
-    def interrupted(self, *given):
-        if self.global_step == 3:
-            os.kill(os.getpid(), number)
-        return step(self, *given)
-
-    monkeypatch.setattr(DeepImagePrior, "training_step", interrupted)
-    more = ["--trainer.max_steps", "9", "--trainer.enable_checkpointing", str(checkpoints).lower()]
-    assert main([*SMALL, *more, "--folder", str(tmp_path / "run")]) == 130
-    said = capsys.readouterr().err
-    assert "stopped after step 4 of 9" in said
-    assert ("--ckpt_path last" if checkpoints else "enable_checkpointing is false") in said
-    assert (tmp_path / "run" / "restored.png").exists()
-    assert not (tmp_path / "run" / "result.json").exists()
-    assert (tmp_path / "run" / "last.ckpt").exists() == checkpoints
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_what_was_measured_between_two_rows_is_kept(tmp_path):
-    folder, _ = run(
-        tmp_path, "--trainer.max_steps", "12", "--quality.every", "5", "--curves.every", "7"
-    )
-    rows = {int(row["step"]): row for row in rows_of(folder)}
-    assert list(rows) == [5, 7, 10]
-    assert [bool(row["psnr"]) for row in rows.values()] == [True, False, True]
-    assert all(row["loss"] for row in rows.values())
-
-
-def test_a_run_that_failed_leaves_the_process_as_it_was(monkeypatch):
-    """The next run of a sweep would not use TF32 although it may."""
-
-    def failing(*_, **__):
-        torch.backends.cudnn.allow_tf32 = False
-        raise DivergenceError("the loss is nan")
-
-    monkeypatch.setattr(cli, "FitCLI", failing)
-    monkeypatch.setattr("sys.argv", ["restoration"])
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    with pytest.raises(DivergenceError):
-        cli.fit([])
-    assert torch.backends.cudnn.allow_tf32

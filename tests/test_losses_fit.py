@@ -13,6 +13,8 @@ from restoration.__main__ import main
 from restoration.losses import Loss
 from restoration.task import DeepImagePrior
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 BASIS = ["--config", "configs/base.yaml", "--config", "configs/net/low.yaml"]
 IMAGE = ["--data.image", "samples/coffee.png", "--data.quality", "10", "--data.crop", "64"]
 EVERY_STEP = ["--curves.every", "1", "--quality.every", "1"]
@@ -41,12 +43,6 @@ class Darkness(Loss):
 
     def forward(self, output, batch, net):
         return {"loss": output.square().mean(), "brightness": output.mean()}
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["restoration"])
 
 
 def run(folder, *arguments, name="coffee-q10"):

@@ -2,23 +2,17 @@
 
 import io
 import os
-import re
 import struct
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
 
-import jpeglib
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
-from PIL.PngImagePlugin import PngImageFile
 from scipy.fft import idctn
 
 from restoration.errors import RestorationError
-from restoration.formats.metadata import NONE
 from restoration.formats.png import to_png
-from restoration.formats.tiff import tiff
 from restoration.jpeg import (
     CompressedImage,
     compress,
@@ -28,8 +22,8 @@ from restoration.jpeg import (
     read_picture,
     to_pixels,
 )
-from restoration.jpeg.frame import check_frame
 from restoration.support.files import Content
+from tests.jpeg.files import encoded
 
 
 def triangle_upsample(plane: np.ndarray, axis: int) -> np.ndarray:
@@ -75,12 +69,6 @@ def decode(jpeg: CompressedImage) -> np.ndarray:
     y, cb, cr = planes[0], planes[1] - 128, planes[2] - 128
     rgb = [y + 1.402 * cr, y - 0.344136286 * cb - 0.714136286 * cr, y + 1.772 * cb]
     return np.rint(np.stack(rgb, -1)).clip(0, 255)
-
-
-def encoded(pixels: np.ndarray, **options) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, format="JPEG", **options)
-    return file.getvalue()
 
 
 @pytest.mark.parametrize("size", [(192, 192), (187, 181), (17, 31), (16, 16)])
@@ -148,21 +136,6 @@ def test_colours_are_told_by_markers_before_names(photo, options, names):
     assert np.abs(to_pixels(decoded).astype(int) - picture.pixels).mean() < 1
 
 
-def test_tables_that_change_within_a_file_are_refused(photo):
-    """libjpeg takes those in force at a component's first scan; the file's last are others."""
-    data = encoded(photo, quality=30, progressive=True)
-    table = data[data.index(b"\xff\xdb") :][:69]
-    other = table[:5] + bytes(255 - value // 2 for value in table[5:])
-    at = data.rindex(b"\xff\xda")
-    changed = data[:at] + other + data[at:]
-    pixels = np.array(Image.open(io.BytesIO(changed)))
-    assert np.array_equal(pixels, np.array(Image.open(io.BytesIO(data))))  # to libjpeg all is one
-    with pytest.raises(
-        RestorationError, match=r"odd\.jpg: its coefficients and tables do not lead"
-    ):
-        read_picture(Content(changed, "odd.jpg"))
-
-
 def test_compression_is_pillows(photo, tmp_path):
     path = tmp_path / "image.jpg"
     path.write_bytes(encoded(photo, quality=10))
@@ -225,127 +198,6 @@ def test_profile_is_kept(photo, tmp_path):
     assert Image.open(io.BytesIO(to_png(jpeg.upright(jpeg.pixels)))).info["icc_profile"] == profile
 
 
-def with_zero_in_table(data: bytes) -> bytes:
-    table = data.index(b"\xff\xdb") + 5
-    return data[:table] + b"\0" + data[table + 1 :]
-
-
-def claiming(data: bytes, height: int, width: int) -> bytes:
-    frame = data.index(b"\xff\xc0") + 5
-    return data[:frame] + struct.pack(">HH", height, width) + data[frame + 4 :]
-
-
-def bad_files(photo: np.ndarray) -> dict[str, tuple[bytes, str]]:
-    good = encoded(photo, quality=10)
-    png = io.BytesIO()
-    Image.fromarray(photo).save(png, format="PNG")
-    cmyk = io.BytesIO()
-    Image.fromarray(photo).convert("CMYK").save(cmyk, format="JPEG")
-    return {
-        "empty": (b"", "is empty"),
-        "text": (b"hello", "not an image"),
-        "nothing left": (good[: good.index(b"\xff\xda") + 14], "nothing of the picture is left"),
-        "zero in a table": (with_zero_in_table(good), "table holds a zero"),
-        "bomb": (claiming(good, 13_000, 13_000), "claims 13000 x 13000 pixels in"),
-        "header only": (good[:20], "not an image|damaged"),
-        "png": (png.getvalue(), "is a PNG, not a JPEG"),
-        "cmyk": (cmyk.getvalue(), "CMYK"),
-        "one pixel": (encoded(photo[:1, :1]), "1 x 1 pixels"),
-        "rgb": (encoded(photo, keep_rgb=True), "RGB"),
-    }
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        *("empty", "text", "nothing left", "header only", "png", "cmyk", "one pixel", "rgb"),
-        *("zero in a table", "bomb"),
-    ],
-)
-def test_bad_jpegs_are_refused_in_one_line(photo, tmp_path, kind):
-    content, message = bad_files(photo)[kind]
-    path = tmp_path / "bad.jpg"
-    path.write_bytes(content)
-    with pytest.raises(RestorationError, match=message) as error:
-        read_jpeg(path)
-    assert "\n" not in str(error.value)
-    assert "bad.jpg" in str(error.value)
-
-
-def cut(data: bytes, share: float) -> bytes:
-    return data[: int(len(data) * share)]
-
-
-def zeroed(data: bytes, share: float) -> bytes:
-    at = int(len(data) * share)
-    return data[:at] + bytes(200) + data[at + 200 :]
-
-
-@pytest.mark.parametrize(
-    ("change", "damage", "lines"),
-    [
-        (lambda d: d[:-2], None, 192),  # no end marker
-        (lambda d: b"\r\nheader:" + d, None, 192),
-        (lambda d: d[:-2] + b"\0\0\0\x18ftypmp42" + bytes(range(1, 255)) * 9, None, 192),
-        (lambda d: cut(d, 0.6), r"cut short: nothing is left below line (\d+)", 64),
-        (lambda d: cut(d, 0.98), r"cut short: nothing is left below line (\d+)", 160),
-        (lambda d: zeroed(d, 0.5), r"damaged from about line (\d+) on", 48),
-    ],
-)
-def test_what_is_left_of_a_damaged_file_is_read(photo, tmp_path, capfd, change, damage, lines):
-    good = encoded(photo, quality=40)
-    (tmp_path / "good.jpg").write_bytes(good)
-    (tmp_path / "bad.jpg").write_bytes(change(good))
-    whole, read = read_jpeg(tmp_path / "good.jpg"), read_jpeg(tmp_path / "bad.jpg")
-    np.testing.assert_array_equal(read.pixels[:lines], whole.pixels[:lines])
-    assert capfd.readouterr().err == ""  # libjpeg's own complaints name no file
-    if damage is None:
-        assert read.damage is None
-        np.testing.assert_array_equal(
-            read.quantised.coefficients[0], whole.quantised.coefficients[0]
-        )
-        return
-    found = int(re.fullmatch(damage, read.damage)[1])
-    assert lines <= found < 192
-    assert (read.pixels[found + 16 :] != whole.pixels[found + 16 :]).any((1, 2)).all()
-
-
-@pytest.mark.parametrize("share", [0.1, 0.4, 0.6, 0.9, 0.99])
-def test_the_cells_of_a_cut_progressive_file_hold_what_was_cut(photo, tmp_path, share):
-    good = encoded(photo, quality=40, progressive=True)
-    (tmp_path / "good.jpg").write_bytes(good)
-    (tmp_path / "bad.jpg").write_bytes(cut(good, share))
-    whole, read = (read_jpeg(tmp_path / f"{n}.jpg").quantised for n in ("good", "bad"))
-    assert read_jpeg(tmp_path / "bad.jpg").damage.startswith("damaged or cut short")
-    widths = []
-    for true, middle, width in zip(whole.coefficients, read.coefficients, read.widths, strict=True):
-        outside = ((true - middle).abs() > width / 2).any(-1).any(-1)
-        assert outside.sum() <= 1  # the block in which the file was cut is made up
-        widths.append(width.max().item())
-    assert max(widths) > 1
-    assert whole.widths is None
-
-
-def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
-    os.mkfifo(tmp_path / "a.jpg")
-    with pytest.raises(RestorationError, match="no regular file"):
-        read_jpeg(tmp_path / "a.jpg")
-
-
-def test_the_largest_image_can_be_chosen(photo, tmp_path):
-    (tmp_path / "a.jpg").write_bytes(encoded(photo))
-    with pytest.raises(RestorationError, match=r"too large: 192 x 192 pixels.*--max-pixels"):
-        read_jpeg(tmp_path / "a.jpg", most=192 * 192 - 1)
-    assert read_jpeg(tmp_path / "a.jpg", most=192 * 192).pixels.shape == (192, 192, 3)
-
-
-def test_missing_files_and_folders_are_refused(tmp_path):
-    with pytest.raises(RestorationError, match="No such file"):
-        read_jpeg(tmp_path / "missing.jpg")
-    with pytest.raises(RestorationError, match="Is a directory"):
-        read_jpeg(tmp_path)
-
-
 def test_lossless_images_are_read_as_rgb_or_grey(photo, tmp_path):
     image = Image.fromarray(photo)
     cases = {
@@ -359,84 +211,9 @@ def test_lossless_images_are_read_as_rgb_or_grey(photo, tmp_path):
         np.testing.assert_array_equal(read_lossless(tmp_path / f"{name}.png"), expected)
 
 
-def test_unusable_lossless_images_are_refused(photo, tmp_path):
-    Image.fromarray(photo[..., 0].astype(np.int32) * 256).convert("I;16").save(tmp_path / "16.png")
-    transparent = Image.fromarray(photo).convert("RGBA")
-    transparent.putalpha(100)
-    transparent.save(tmp_path / "alpha.png")
-    hidden = tuple(int(value) for value in photo[0, 0])
-    Image.fromarray(photo).save(tmp_path / "colour.png", transparency=hidden)
-    Image.fromarray(photo[..., 0]).save(tmp_path / "level.png", transparency=hidden[0])
-    (tmp_path / "jpeg.png").write_bytes(encoded(photo))
-    header = struct.pack(">IIBBBBB", 16, 16, 16, 2, 0, 0, 0)  # 16 bits, RGB
-    rows = zlib.compress(16 * (b"\0" + 16 * 3 * b"\x03\xe8"))
-    chunks = ((b"IHDR", header), (b"IDAT", rows), (b"IEND", b""))
-    (tmp_path / "rgb16.png").write_bytes(
-        b"\x89PNG\r\n\x1a\n"
-        + b"".join(
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-            for kind, data in chunks
-        )
-    )
-    for name, message in {
-        "16": "8-bit",
-        "rgb16": "16 bits",
-        "alpha": "transparency",
-        "colour": "transparency",
-        "level": "transparency",
-        "jpeg": "is a JPEG",
-    }.items():
-        with pytest.raises(RestorationError, match=message):
-            read_lossless(tmp_path / f"{name}.png")
-
-
-@pytest.mark.parametrize("quality", [0, 101, -5])
-def test_impossible_qualities_are_refused(photo, quality):
-    with pytest.raises(RestorationError, match="1 to 100"):
-        compress(photo, quality)
-
-
-@pytest.mark.parametrize(
-    ("marker", "precision", "message"),
-    [
-        (0xC9, 8, "arithmetic coding"),
-        (0xCA, 8, "arithmetic coding"),
-        (0xC3, 8, "lossless or hierarchical"),
-        (0xC5, 8, "lossless or hierarchical"),
-        (0xC1, 12, "12 bits per sample"),
-    ],
-)
-def test_frames_that_cannot_be_read_are_named(marker, precision, message):
-    """A header laid out by ITU-T T.81: comment, fill byte, frame (length 11, precision)."""
-    header = b"\xff\xd8\xff\xfe\x00\x04hi\xff\xff" + bytes([marker, 0, 11, precision])
-    with pytest.raises(RestorationError, match=message):
-        check_frame(header + bytes(8), "x.jpg")
-
-
-@pytest.mark.parametrize("marker", [0xC0, 0xC1, 0xC2, 0xC4, 0xDA])
-def test_huffman_frames_and_files_without_a_frame_pass(marker):
-    check_frame(b"\xff\xd8" + bytes([0xFF, marker, 0, 11, 8]) + bytes(8), "x.jpg")
-
-
 @pytest.mark.parametrize("quality", [1, 5, 10, 25, 49, 50, 51, 75, 90, 95, 100])
 def test_the_quality_is_told_from_the_table(photo, quality):
     assert estimated_quality(compress(photo, quality).quantised.tables[0]) == quality
-
-
-def test_more_than_8_bits_are_refused_whatever_the_format(photo, tmp_path):
-    deep = photo[:32, :48].astype(np.uint16) * 257
-    (tmp_path / "a.tif").write_bytes(tiff(deep, NONE))
-    (tmp_path / "b.ppm").write_bytes(
-        b"P6\n# by hand\n48 32\n65535\n" + deep.astype(">u2").tobytes()
-    )
-    for name in ("a.tif", "b.ppm"):
-        with pytest.raises(RestorationError, match=f"{name} has 16 bits per channel"):
-            read_lossless(tmp_path / name)
-        with pytest.raises(RestorationError, match=f"{name} is not 8-bit RGB or grey"):
-            read_picture(tmp_path / name)
-    for name in ("c.tif", "c.ppm", "c.png"):
-        Image.fromarray(photo[:32, :48]).save(tmp_path / name)
-        assert (read_lossless(tmp_path / name) == photo[:32, :48]).all()
 
 
 def test_threads_leave_stderr_and_pillows_limit_as_they_were(photo, tmp_path):
@@ -447,81 +224,3 @@ def test_threads_leave_stderr_and_pillows_limit_as_they_were(photo, tmp_path):
     assert not any(jpeg.damage for jpeg in read)
     assert os.path.samestat(os.fstat(2), before)
     assert limit == Image.MAX_IMAGE_PIXELS
-
-
-def test_what_others_write_to_stderr_is_no_damage(photo, capfd, monkeypatch):
-    """A progress bar, say, or a thread's log: it is written, once the file is read."""
-    data = encoded(photo[:64, :64], quality=50)
-    read = jpeglib.read_dct
-
-    def beside(path):
-        os.write(2, b"step 7 of 9\n")
-        return read(path)
-
-    monkeypatch.setattr(jpeglib, "read_dct", beside)
-    jpeg = read_picture(Content(data, "a.jpg"), strict=True)
-    assert jpeg.damage is None
-    assert capfd.readouterr().err == "step 7 of 9\n"
-
-
-@pytest.mark.parametrize("progressive", [False, True])
-def test_an_unknown_revision_of_jfif_is_no_damage(progressive, photo):
-    data = encoded(photo[:64, :64], quality=50, progressive=progressive)
-    odd = data.replace(b"JFIF\0\x01\x01", b"JFIF\0\x02\x01", 1)
-    assert odd != data
-    jpeg, same = (read_picture(Content(d, "a.jpg"), strict=True) for d in (odd, data))
-    assert jpeg.damage is None
-    assert jpeg.quantised.widths is None
-    assert np.array_equal(jpeg.pixels, same.pixels)
-
-
-@pytest.mark.parametrize("stray", [bytes(40), b"\x12\x34\x56\x78\x9a"])
-@pytest.mark.parametrize("progressive", [False, True])
-def test_bytes_between_the_last_scan_and_the_end_are_no_damage(progressive, stray, photo):
-    data = encoded(photo[:64, :64], quality=50, progressive=progressive)
-    odd = read_picture(Content(data[:-2] + stray + data[-2:], "a.jpg"), strict=True)
-    assert odd.quantised.widths is None
-    assert np.array_equal(odd.pixels, read_picture(Content(data, "a.jpg")).pixels)
-
-
-@pytest.mark.parametrize("progressive", [False, True])
-def test_many_bytes_between_the_last_scan_and_the_end_are_damage(progressive, photo):
-    """More than any encoder writes: part of the picture may be what they were."""
-    data = encoded(photo[:64, :64], quality=50, progressive=progressive)
-    stray = np.random.default_rng(0).integers(1, 255, 100, np.uint8).tobytes()  # no marker
-    odd = Content(data[:-2] + stray + data[-2:], "odd.jpg")
-    assert "damaged" in read_picture(odd).damage
-    with pytest.raises(RestorationError, match=r"odd\.jpg: the picture is damaged"):
-        read_picture(odd, strict=True)
-
-
-def test_lines_are_counted_beside_a_grey_edge(photo):
-    """Blocks of mid-grey hold nothing, as those that a cut leaves empty."""
-    pixels = photo.copy()
-    pixels[:, -32:] = 128
-    data = encoded(pixels, quality=50)
-    told = read_picture(Content(data[: len(data) // 2], "a.jpg")).damage
-    line = int(re.search(r"below line (\d+)", told)[1])
-    assert 48 <= line <= 144
-
-
-def test_thirds_are_refused_by_name(photo, tmp_path):
-    made = jpeglib.from_spatial(np.ascontiguousarray(photo))
-    made.samp_factor = ((1, 3), (1, 1), (1, 1))
-    made.write_spatial(str(tmp_path / "a.jpg"), qt=50)
-    with pytest.raises(RestorationError, match=r"sampling factors .* not supported"):
-        read_picture(tmp_path / "a.jpg")
-
-
-@pytest.mark.parametrize("error", [RuntimeError, NotImplementedError, struct.error, KeyError])
-def test_whatever_a_reader_of_a_format_raises_is_damage(error, photo, monkeypatch):
-    """AVIF's raises RuntimeError, that of DDS NotImplementedError."""
-    file = io.BytesIO()
-    Image.fromarray(photo).save(file, "PNG")
-
-    def load(_):
-        raise error("bad data")
-
-    monkeypatch.setattr(PngImageFile, "load", load)
-    with pytest.raises(RestorationError, match=r"a.png is damaged"):
-        read_picture(Content(file.getvalue(), "a.png"))
