@@ -121,20 +121,16 @@ def shortened(cell: Cell, steps: float) -> Cell:
 def better_weights(cells: dict[Configuration, Cell]) -> dict[Configuration, Cell]:
     """Keep, of configurations that differ in lambda alone, the one of higher mean PSNR.
 
-    That is the mean over the images and seeds that both have, if there are any.
+    One of fewer runs is left out: a cell is there to be compared with others, of the same images.
 
     Returns:
         The cells kept, by their configuration without lambda.
     """
     best: dict[Configuration, Cell] = {}
     for configuration, cell in cells.items():
-        key = configuration._replace(weight=None)
-        if key not in best:
-            best[key] = cell
-            continue
-        gains = list(paired(cell.psnr, best[key].psnr).values())
-        if (np.mean(gains) if gains else cell.mean_psnr - best[key].mean_psnr) > 0:
-            best[key] = cell
+        other = best.setdefault(configuration._replace(weight=None), cell)
+        if (len(cell.records), cell.mean_psnr) > (len(other.records), other.mean_psnr):
+            best[configuration._replace(weight=None)] = cell
     return best
 
 
