@@ -59,9 +59,9 @@ def report(records: Sequence[Record], missing: Sequence[str], others: Sequence[R
         "Tables 1 and 2: the paper's protocol",
         "Every image at the average best epoch of its configuration, which takes the truth (an "
         "oracle), and the better lambda of each cell, of those with most runs. Smoothed outputs "
-        "where the loss has MSE, the outputs themselves with SURE. The paper's values are means over 24 whole Kodak "
-        "images: other images, crops or fewer steps are another experiment, and only differences "
-        "between cells compare.",
+        "where the loss has MSE, the outputs themselves with SURE. The paper's values are means "
+        "over 24 whole Kodak images: other images, crops or fewer steps are another experiment, "
+        "and only differences between cells compare.",
     )
     readings = {c.reading for c in cells}
     for reading in sorted(readings, key=str):
