@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 
 import torch
@@ -60,7 +59,6 @@ class SingleImage(LightningDataModule):
         jpeg: the file's content, from ``setup`` on.
         truth: (1, C, H, W) in [0, 1] or None, from ``setup`` on.
         batch: what the task sees, on its device, from ``setup`` on.
-        input_sum: checksum of what the network is fed, from ``setup`` on.
 
     Raises:
         RestorationError: ``steps_per_epoch`` is less than 1, a file is missing, or of several
@@ -70,7 +68,6 @@ class SingleImage(LightningDataModule):
     jpeg: CompressedImage
     truth: Tensor | None
     batch: Batch
-    input_sum: int
 
     def __init__(
         self,
@@ -111,6 +108,11 @@ class SingleImage(LightningDataModule):
         name = safe_name(self.image.stem)
         return name if self.quality is None else f"{name}-q{self.quality}"
 
+    @property
+    def input_name(self) -> str:
+        """What the network is fed, and the seed of what is random there."""
+        return f"{self.input!r}, seed {torch.initial_seed()}"
+
     def read(self) -> tuple[CompressedImage, NDArray | None]:
         """Return the JPEG and the truth, both in the orientation in which the JPEG is stored."""
         if self.quality is not None:
@@ -142,7 +144,6 @@ class SingleImage(LightningDataModule):
         target = to_tensor(self.jpeg.pixels)
         generator = torch.Generator().manual_seed(torch.initial_seed())
         z = self.input(self.jpeg, target, generator)
-        self.input_sum = zlib.crc32(z.numpy().tobytes())
         self.batch = Batch(z, target, self.jpeg.quantised)
         self.ready = True
 

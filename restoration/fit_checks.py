@@ -87,11 +87,6 @@ def check_trainer(options: Namespace) -> None:
     if options.max_steps < 1 and options.max_time is None:
         raise RestorationError("nothing ends the run: give --trainer.max_steps 2400, say")
     precision = str(options.precision or "32-true")
-    if options.gradient_clip_val and precision.endswith("mixed"):
-        raise RestorationError(
-            "--trainer.gradient_clip_val goes with precision 32-true: the optimiser scales the "
-            "gradients of a mixed one itself"
-        )
     if precision not in ("32", "32-true", "16-mixed", "bf16-mixed"):
         raise RestorationError(
             f"--trainer.precision {precision} would change the image too; use 32-true, bf16-mixed "

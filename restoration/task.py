@@ -89,6 +89,25 @@ class DeepImagePrior(LightningModule):
         except ValueError as error:
             raise RestorationError(f"the optimiser refuses its settings: {error}") from error
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip as the trainer asks for.
+
+        Raises:
+            RestorationError: the optimiser cannot, since it scales the gradients itself.
+        """
+        try:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        except RuntimeError as error:
+            raise RestorationError(
+                "a fused optimiser does not clip gradients of mixed precision; give "
+                "--model.optimizer torch.optim.Adam --model.optimizer.fused false"
+            ) from error
+
     def on_fit_start(self) -> None:
         """Create the generator of the perturbation, and record the network if asked to.
 
@@ -141,7 +160,7 @@ class DeepImagePrior(LightningModule):
         checkpoint["generator"] = self.generator.get_state()
         checkpoint["global_generator"] = self.global_generator.get_state()
         checkpoint["image"] = self.image_sum()
-        checkpoint["input"] = image_of(self.trainer).input_sum
+        checkpoint["input"] = image_of(self.trainer).input_name
         checkpoint["channels"] = self.channels
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -158,10 +177,10 @@ class DeepImagePrior(LightningModule):
             return
         if checkpoint["image"] != self.image_sum():
             raise RestorationError("the checkpoint is that of another image, quality or crop")
-        own = image_of(self.trainer).input_sum
-        if checkpoint.get("input", own) != own:  # earlier versions kept none
+        own = image_of(self.trainer).input_name
+        if (before := checkpoint.get("input", own)) != own:  # earlier versions kept none
             raise RestorationError(
-                "the checkpoint is that of another --data.input or --seed_everything; give the same"
+                f"the checkpoint is that of another --data.input or --seed_everything: {before}"
             )
         before = checkpoint.get("hyper_parameters", {})
         for part, name in (("optimizer", "optimiser"), ("loss", "loss")):

@@ -45,10 +45,6 @@ pytestmark = pytest.mark.usefixtures("empty_folder", "libraries_may_warn")
         ),
         (["--trainer.precision", "64-true"], "--trainer.precision 64-true would change the image"),
         (["--config", "latin.yaml"], "latin.yaml is no text in UTF-8"),
-        (
-            ["--trainer.precision", "bf16-mixed", "--trainer.gradient_clip_val", "1"],
-            "--trainer.gradient_clip_val goes with precision 32-true",
-        ),
     ],
 )
 def test_unusable_input_is_one_line_and_exit_code_1(tmp_path, capsys, arguments, message):
@@ -92,6 +88,17 @@ def test_unusable_checkpoints_are_one_line_and_exit_code_1(tmp_path, capsys):
         error = capsys.readouterr().err.strip()
         assert message in error
         assert "\n" not in error
+
+
+def test_a_fused_optimiser_that_cannot_clip_is_told_and_another_clips(capsys):
+    clipped = [*SMALL, "--trainer.precision", "bf16-mixed", "--trainer.gradient_clip_val", "1"]
+    clipped += ["--trainer.max_steps", "2"]
+    assert main(clipped) == 1
+    error = capsys.readouterr().err.strip()
+    assert "--model.optimizer.fused false" in error
+    assert "\n" not in error
+    other = ["--model.optimizer", "torch.optim.Adam", "--model.optimizer.fused", "false"]
+    assert main([*clipped, *other]) == 0
 
 
 def test_lack_of_memory_is_one_line_and_other_errors_are_themselves(capsys, monkeypatch):

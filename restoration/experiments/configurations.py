@@ -32,6 +32,8 @@ def read_config(path: str) -> Config:
         content = yaml.safe_load(find(path).read_text())
     except OSError as error:
         raise RestorationError(f"there is no configuration {path}") from error
+    except UnicodeDecodeError as error:
+        raise RestorationError(f"{path} is no text in UTF-8: {error}") from error
     except yaml.YAMLError as error:
         raise RestorationError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict | None):

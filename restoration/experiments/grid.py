@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
 
 import yaml
@@ -72,6 +71,8 @@ def read_grid(path: str, settings: list[str]) -> Grid:
             if not equals:
                 raise RestorationError(f"--set {setting}: KEY=VALUE is wanted")
             whole, *inner = key.split(".")
+            if "" in inner:
+                raise RestorationError(f"--set {setting}: a part of {key} is empty")
             new = yaml.safe_load(value)
             for name in reversed(inner):
                 new = {name: new}
@@ -98,10 +99,6 @@ def checked(content: Config, path: str) -> Grid:
             raise RestorationError(f"{path}: unknown key {key}{hint}")
         if value == [] or (value is None and key != "reading"):
             raise RestorationError(f"{path}: {key} must not be empty")
-    given = long_form(content.get("set"), path)
-    for keys, axis in OWNED.items():
-        if has(given, keys):
-            raise RestorationError(f"{path}: set must not hold {'.'.join(keys)}; {axis} is for it")
     needed = {f.name for f in fields(Grid) if f.default_factory is f.default}  # both are missing
     if missing := sorted(needed - content.keys()):
         raise RestorationError(f"{path}: missing {', '.join(missing)}")
@@ -109,10 +106,14 @@ def checked(content: Config, path: str) -> Grid:
     parser.add_class_arguments(Grid)
     try:
         # not instantiated: classes that ``set`` names are made by each run
-        grid: Grid = Grid(**parser.parse_object(deepcopy(content)).as_dict())
+        grid: Grid = Grid(**parser.parse_object(content).as_dict())
     except (ArgumentError, TypeError, ValueError, RecursionError) as error:
         raise RestorationError(f"{path}: {plain(str(error), ())}") from error
+    grid = replace(grid, set=long_form(grid.set, path))
+    for keys, axis in OWNED.items():
+        if has(grid.set, keys):
+            raise RestorationError(f"{path}: set must not hold {'.'.join(keys)}; {axis} is for it")
     for quality in grid.qualities:
         if not 1 <= quality <= 100:
             raise RestorationError(f"{path}: a JPEG quality lies within 1 to 100, not {quality}")
-    return replace(grid, set=given or {})
+    return grid

@@ -121,7 +121,8 @@ def shortened(cell: Cell, steps: float) -> Cell:
 def better_weights(cells: dict[Configuration, Cell]) -> dict[Configuration, Cell]:
     """Keep, of configurations that differ in lambda alone, the one of higher mean PSNR.
 
-    One of fewer runs is left out: a cell is there to be compared with others, of the same images.
+    That is the mean over the images and seeds that both have, if there are any. One of fewer runs
+    is left out: a cell is there to be compared with others, of the same images.
 
     Returns:
         The cells kept, by their configuration without lambda.
@@ -129,7 +130,9 @@ def better_weights(cells: dict[Configuration, Cell]) -> dict[Configuration, Cell
     best: dict[Configuration, Cell] = {}
     for configuration, cell in cells.items():
         other = best.setdefault(configuration._replace(weight=None), cell)
-        if (len(cell.records), cell.mean_psnr) > (len(other.records), other.mean_psnr):
+        gains = list(paired(cell.psnr, other.psnr).values())
+        gain = np.mean(gains) if gains else cell.mean_psnr - other.mean_psnr
+        if (len(cell.records), gain) > (len(other.records), 0):
             best[configuration._replace(weight=None)] = cell
     return best
 

@@ -7,9 +7,10 @@ import hashlib
 import itertools
 import json
 import os
+import re
+import sysconfig
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,12 @@ from restoration.run_folder import is_finished
 from restoration.support.files import find, safe_name
 
 WEIGHT = ("model", "loss", "init_args", "weight")
-INSTALLED = ("restoration", "torch", "lightning")  # packages whose code is not looked at
+DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")  # a name such as mine.Charbonnier
+INSTALLED = {  # where code lies that is not looked at
+    Path(place).resolve()
+    for name, place in sysconfig.get_paths().items()
+    if name in ("stdlib", "platstdlib", "purelib", "platlib")
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Run:
         labels: image, quality, network, skips, loss, weight, reading, seed and steps, for tables,
             and a digest of the settings that all runs of the grid share, but for their steps.
         config: all that the run's YAML says.
-        identity: hash of the configuration and of the image's content.
+        identity: hash of the configuration, of the image's content, and of own code.
         folder: the run's own.
     """
 
@@ -160,7 +166,7 @@ def refuse_equal(runs: Sequence[Run]) -> None:
 def run_of(labels: dict[str, Any], config: Config, image: Path, content: str, output: Path) -> Run:
     """Name one run by what it is: configuration without the image's place, own code, and content.
 
-    Code counts that is of no package installed with this one: a loss that was changed is another.
+    A loss whose code was changed is another.
     """
     identity = digest([config, content, *sources(config)])
     name = labels["network"] + ("" if labels["skips"] else "-no_skips") + "-" + labels["loss"]
@@ -178,31 +184,36 @@ def digest(content: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
-def sources(config: Config) -> list[str]:
-    """Hash the files of the user's own classes that a configuration names."""
-    paths = {
-        Path(spec.origin)
-        for module in sorted(set(modules(config)))
-        if (spec := found(module)) is not None and spec.origin is not None
-    }
-    return sorted(hashlib.sha256(p.read_bytes()).hexdigest() for p in paths if p.is_file())
+def sources(config: Any) -> list[str]:
+    """Hash the code that a configuration names by dotted names and that is nobody else's.
+
+    Of a package all files count, whatever names it gives on; nothing is imported.
+    """
+    files = {file for name in sorted(set(packages(config))) for file in own_files(name)}
+    return sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
 
 
-def modules(config: Any) -> Iterator[str]:
-    """Yield the modules of the classes that a configuration names, but for installed ones."""
-    if isinstance(config, dict):
-        name = config.get("class_path")
-        if isinstance(name, str) and "." in name and name.split(".")[0] not in INSTALLED:
-            yield name.rpartition(".")[0]
-        config = list(config.values())
-    if isinstance(config, list):
-        for part in config:
-            yield from modules(part)
+def packages(config: Any) -> Iterator[str]:
+    """Yield the first parts of all dotted names in a configuration, but for this package's."""
+    if isinstance(config, str) and DOTTED.fullmatch(config):
+        if (name := config.partition(".")[0]) != "restoration":
+            yield name
+    elif isinstance(config, dict | list):
+        for part in config.values() if isinstance(config, dict) else config:
+            yield from packages(part)
 
 
-def found(module: str) -> ModuleSpec | None:
-    """Find a module; None where there is none, which the run will tell."""
+def own_files(name: str) -> list[Path]:
+    """List the files of a module or package; none of one that is installed or not there."""
     try:
-        return find_spec(module)
-    except (ImportError, ValueError):
-        return None
+        spec = find_spec(name)
+    except (ImportError, ValueError):  # the run will tell
+        return []
+    if spec is None:
+        return []
+    folders = spec.submodule_search_locations
+    paths = [Path(p) for p in folders or filter(None, [spec.origin])]
+    if any(path.resolve().is_relative_to(place) for path in paths for place in INSTALLED):
+        return []
+    found = [file for p in paths for file in (p.rglob("*.py") if folders else [p])]
+    return [file for file in found if file.is_file()]

@@ -22,7 +22,6 @@ DAMAGE = re.compile(
 )
 HARMLESS = re.compile(r"Warning: unknown JFIF revision|Unknown Adobe color transform")
 STRAY = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
-FEW = 8  # such bytes, of any kind: some encoders write them
 CUT = "premature end"  # in libjpeg's words: the data end before the picture does
 UNREFINED = "damaged or cut short: not all of its refinements are there"
 ZEROS = bytes(32)
@@ -121,13 +120,16 @@ def sound_bytes(data: bytes) -> int:
 
 
 def is_padding(data: bytes, complained: list[str]) -> bool:
-    """Whether all that libjpeg complains of are a few bytes, or zeros, behind the last scan."""
+    """Whether all that libjpeg complains of is what encoders fill up with behind the last scan.
+
+    Other bytes there may be what is left of a scan that was misread.
+    """
     found = [STRAY.search(line) for line in complained]
     counts = [int(match[1]) for match in found if match]
     scans = [segment.stop for segment in segments(data) if segment.marker == SCAN]
     end = data.find(END, scans[-1]) if scans else -1
     return len(counts) == len(found) and all(
-        count <= FEW or not data[max(end - count, 0) : end].strip(b"\0") for count in counts
+        not data[max(end - count, 0) : end].strip(b"\0\xff") for count in counts
     )
 
 

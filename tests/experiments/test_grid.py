@@ -13,7 +13,7 @@ from restoration.commands.sweep import shard_of
 from restoration.errors import RestorationError
 from restoration.experiments.configurations import merged
 from restoration.experiments.grid import Grid, checked, read_grid
-from restoration.experiments.runs import runs_of
+from restoration.experiments.runs import runs_of, sources
 from tests.experiments.grids import grid, runs
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -183,17 +183,33 @@ def test_runs_that_are_one_are_refused(names):
         runs(losses=list(names))
 
 
-def test_a_run_of_changed_code_is_another(monkeypatch):
+@pytest.mark.parametrize(
+    ("setting", "file"),
+    [
+        ("model: {loss: loss_of_mine.Mine}", "loss_of_mine.py"),
+        ("model: {loss: {class_path: losses_of_mine.Mine}}", "losses_of_mine/inner.py"),
+        ("model: {loss: MSE}\ndata: {input: input_of_mine.Mine}", "input_of_mine.py"),
+    ],
+)
+def test_a_run_of_changed_code_is_another(monkeypatch, setting, file):
+    """Whatever is wrong with it: nothing is imported."""
     Path("configs/loss").mkdir(parents=True)
-    Path("configs/loss/mine.yaml").write_text("model: {loss: loss_of_mine.Mine}")
+    Path("configs/loss/mine.yaml").write_text(setting)
     monkeypatch.syspath_prepend(Path.cwd())
+    path = Path(file)
+    path.parent.mkdir(exist_ok=True)
+    (path.parent / "__init__.py").write_text("raise SystemExit")
     identities = set()
-    for text in ("", "# another", ""):
-        Path("loss_of_mine.py").write_text(text)
+    for text in ("", "no Python", ""):
+        path.write_text(text)
         identities |= {run.identity for run in runs(losses=["mine"])}
     assert len(identities) == 2
-    Path("loss_of_mine.py").unlink()
-    assert runs(losses=["mine"])[0].identity not in identities  # the run will tell
+    assert len(runs(losses=["mine"])) == 1
+
+
+@pytest.mark.parametrize("name", ["torch.nn.Conv2d", "collections.OrderedDict", "no.such.Thing"])
+def test_code_of_others_is_not_looked_at(name):
+    assert sources({"a": [{"class_path": name}, name, 3, None]}) == []
 
 
 def test_one_setting_of_many_is_set_alone():
@@ -206,6 +222,9 @@ def test_one_setting_of_many_is_set_alone():
         "data": {"crop": 16},
     }
     assert read.seeds == [3]
+    with pytest.raises(RestorationError, match=r"a part of set\.\.crop is empty"):
+        read_grid("grid.yaml", ["set..crop=16"])
+    assert read_grid("grid.yaml", ["set='data: {crop: 16}'"]).set == {"data": {"crop": 16}}
 
 
 @pytest.mark.parametrize("quality", [0, 101])

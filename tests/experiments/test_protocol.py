@@ -135,6 +135,16 @@ def test_a_lambda_of_fewer_images_is_left_out(tmp_path, images, kept):
     assert cell.configuration.weight == kept
 
 
+def test_lambdas_are_compared_on_the_images_that_both_have(tmp_path):
+    """The worse one has run on an easy image instead of a hard one."""
+    write_run(tmp_path, "hard", 50, 20.0, "kl_q_mse", 10.0)
+    write_run(tmp_path, "easy", 50, 34.0, "kl_q_mse", 100.0)
+    for weight, height in ((10.0, 24.0), (100.0, 23.9)):
+        write_run(tmp_path, "both", 50, height, "kl_q_mse", weight)
+    (cell,) = better_weights(cells_of(read_records(tmp_path)[0])).values()
+    assert cell.configuration.weight == 10
+
+
 def test_runs_of_unequal_steps_meet_in_no_cell(tmp_path):
     """Each network at each quality has the steps of most of its runs; SURE has its own."""
 

@@ -111,6 +111,10 @@ def test_cells_that_the_paper_has_not_follow_its_own(tmp_path):
     assert paper[6:9] == ["27.00", "26.83", "+0.17"]
     assert own[0] == "low Q20 mine"
     assert own[6:] == ["28.00", "", "", "0.2800", ""]
+    write_run(tmp_path, "a", 50, 29.0, "charb_hist", 10.0, reading="counted")
+    best = better_weights(cells_of(read_records(tmp_path)[0]))
+    names = [row[0] for row in table_1(best, skips=True, reading="counted").rows]
+    assert names == ["low Q10 MSE", "low Q10 charb_hist", "low Q20 mine"]
 
 
 def test_runs_that_are_best_at_their_end_are_told(tmp_path):

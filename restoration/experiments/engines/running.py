@@ -94,8 +94,8 @@ def attempt_alone(run: Run) -> Outcome:
             fit(arguments)
     except Interrupted:
         raise
-    except SystemExit:
-        refused = True
+    except SystemExit as end:
+        refused = end.code == 2  # wrong usage
         error = (said.getvalue().strip().splitlines() or ["it ended without a word"])[-1]
     except RestorationError as problem:
         error = str(problem)

@@ -73,11 +73,15 @@ def table_1(best: Cells, skips: bool, reading: str | None) -> Table:
     tells of.
     """
     rows = []
-    own = {(c.network, c.quality, c.loss) for c in best} - TABLES.keys()
-    for network, quality, loss in [*TABLES, *sorted(own)]:
+    printed_cells = [
+        Configuration(q, network, skips, loss, None, reading if "kl" in loss else None)
+        for network, q, loss in TABLES
+    ]
+    own = {c for c in best if c.skips == skips and c.reading in (None, reading)}
+    own -= {c for c in own if (c.network, c.quality, c.loss) in TABLES}
+    for c in [*printed_cells, *sorted(own, key=str)]:
+        network, quality, loss, cell = c.network, c.quality, c.loss, best.get(c)
         printed, printed_ms_ssim = TABLES.get((network, quality, loss), (None, None))
-        plain = Configuration(quality, network, skips, loss, None, None)
-        cell = best.get(plain._replace(reading=reading if "kl" in loss else None))
         rows.append(
             [
                 f"{network} Q{quality} {TITLES.get(loss, loss)}",
