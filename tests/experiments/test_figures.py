@@ -113,4 +113,9 @@ def test_the_figure_of_psnr_shows_means_the_epoch_and_the_jpeg(tmp_path, monkeyp
     mean = 28 - (((STEPS - 40) / 10) ** 2 + ((STEPS - 60) / 10) ** 2) / 2
     np.testing.assert_allclose(curve.get_xydata(), np.stack([STEPS, mean], 1))
     np.testing.assert_allclose(star.get_xydata(), [[50, 27]])
+    assert curve.get_label() == "MSE"
     assert set(jpeg.get_ydata()) == {25.0}
+    write_run(tmp_path, "a", 40, 27.0, "sure")
+    cells = list(cells_of(read_records(tmp_path)[0]).values())
+    (axis,) = lines_of(monkeypatch, psnr_figure, "low", 10, cells)
+    assert "SURE (1 of 2 images)" in [line.get_label() for line in axis.lines]

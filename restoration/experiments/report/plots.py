@@ -67,12 +67,13 @@ def mean_curve(records: Sequence[Record], name: str) -> tuple[np.ndarray, np.nda
 def psnr_figure(network: str, quality: int, cells: Sequence[Cell]) -> Figure:
     """PSNR against the step, mean over the images; average best epoch and blind stop marked."""
     figure, axis = pyplot().subplots(figsize=(9, 4.6), layout="constrained")
-    for cell in cells:
+    numbers = [len({r.image for r in cell.records}) for cell in cells]
+    for cell, number in zip(cells, numbers, strict=True):
         name = "psnr" + reported(cell.configuration)
         steps, values = mean_curve(cell.records, name)
-        line = axis.plot(steps, values, label=literal(name_of(cell.configuration)), linewidth=1.1)[
-            0
-        ]
+        label = literal(name_of(cell.configuration))
+        label += f" ({number} of {max(numbers)} images)" if number < max(numbers) else ""
+        (line,) = axis.plot(steps, values, label=label, linewidth=1.1)
         marks = [(cell.epoch, np.interp(cell.epoch, steps, values), "*")]
         if all(DEFAULT_RULE in r.rules for r in cell.records):
             blind = [r.rules[DEFAULT_RULE] for r in cell.records]
