@@ -93,7 +93,10 @@ class SingleImage(LightningDataModule):
                 "give lossless ones and data.quality"
             )
         if len({safe_name(Path(name).stem) for name in images}) < len(images):
-            raise RestorationError("data.image: two of the images have one name, as their runs had")
+            raise RestorationError(
+                "data.image: two of the images have one name, by which their runs are told apart; "
+                "rename one of them"
+            )
         self.image = find(images[local_rank() % len(images)])
         self.quality = quality
         self.truth_path = None if truth is None else find(truth)

@@ -103,6 +103,8 @@ class DeepImagePrior(LightningModule):
         try:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
         except RuntimeError as error:
+            if "does not allow for gradient clipping" not in str(error):
+                raise
             raise RestorationError(
                 "a fused optimiser does not clip gradients of mixed precision; give "
                 "--model.optimizer torch.optim.Adam --model.optimizer.fused false"
@@ -182,9 +184,9 @@ class DeepImagePrior(LightningModule):
             raise RestorationError(
                 f"the checkpoint is that of another --data.input or --seed_everything: {before}"
             )
-        before = checkpoint.get("hyper_parameters", {})
+        settings = checkpoint.get("hyper_parameters", {})
         for part, name in (("optimizer", "optimiser"), ("loss", "loss")):
-            if before.get(part) != self.hparams.get(part):
+            if settings.get(part) != self.hparams.get(part):
                 raise RestorationError(
                     f"the checkpoint's {name} has other settings; give the same --model.{part}, or "
                     "leave --ckpt_path out"

@@ -49,7 +49,7 @@ class Quality(NeedsSmoothing):
         Raises:
             RestorationError: the loss gives one of its terms a name that is taken.
         """
-        for name in outputs:
+        for name in outputs if index == 0 else ():  # the same at all steps
             if name == "step" or name.startswith(QUALITY):
                 raise RestorationError(
                     f"the loss calls one of its terms {name}, which is a column of its own in "

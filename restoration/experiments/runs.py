@@ -9,8 +9,9 @@ import json
 import os
 import re
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,7 @@ def runs_of(grid: Grid, root: Path, output: Path) -> list[Run]:
     losses = {n: read_part("loss", n) for n in grid.losses}
     reading = read_config(f"configs/reading/{grid.reading}.yaml") if grid.reading else {}
     images = images_of(grid, root)
+    code = cache(own_code)  # the same files for many runs
     for image, content in zip(images, contents_of(images), strict=True):
         axes = (grid.qualities, grid.networks, grid.skips, grid.losses, grid.seeds)
         for quality, network, skips, loss, seed in itertools.product(*axes):
@@ -140,7 +142,7 @@ def runs_of(grid: Grid, root: Path, output: Path) -> list[Run]:
                     own["model"] = {"loss": {"init_args": {"weight": float(weight)}}}
                 whole = merged(merged(config, own), grid.set)
                 labels["steps"] = (whole.get("trainer") or {}).get("max_steps")
-                runs.append(run_of(labels, whole, image, content, output))
+                runs.append(run_of(labels, whole, image, content, output, code))
     refuse_equal(runs)
     return runs
 
@@ -163,12 +165,28 @@ def refuse_equal(runs: Sequence[Run]) -> None:
             raise RestorationError(f"{names}: both are the same run; leave one of them out")
 
 
-def run_of(labels: dict[str, Any], config: Config, image: Path, content: str, output: Path) -> Run:
+def run_of(
+    labels: dict[str, Any],
+    config: Config,
+    image: Path,
+    content: str,
+    output: Path,
+    code: Callable[[str], list[str]],
+) -> Run:
     """Name one run by what it is: configuration without the image's place, own code, and content.
 
     A loss whose code was changed is another.
+
+    Args:
+        labels: of the run.
+        config: all that its YAML says but the image.
+        image: the file.
+        content: its hash.
+        output: the folder of all runs.
+        code: see ``own_code``.
     """
-    identity = digest([config, content, *sources(config)])
+    hashes = {part for name in set(packages(config)) for part in code(name)}
+    identity = digest([config, content, *sorted(hashes)])
     name = labels["network"] + ("" if labels["skips"] else "-no_skips") + "-" + labels["loss"]
     if labels["weight"] is not None:
         name += f"-{labels['weight']:g}"
@@ -184,15 +202,6 @@ def digest(content: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
-def sources(config: Any) -> list[str]:
-    """Hash the code that a configuration names by dotted names and that is nobody else's.
-
-    Of a package all files count, whatever names it gives on; nothing is imported.
-    """
-    files = {file for name in sorted(set(packages(config))) for file in own_files(name)}
-    return sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
-
-
 def packages(config: Any) -> Iterator[str]:
     """Yield the first parts of all dotted names in a configuration, but for this package's."""
     if isinstance(config, str) and DOTTED.fullmatch(config):
@@ -203,8 +212,11 @@ def packages(config: Any) -> Iterator[str]:
             yield from packages(part)
 
 
-def own_files(name: str) -> list[Path]:
-    """List the files of a module or package; none of one that is installed or not there."""
+def own_code(name: str) -> list[str]:
+    """Hash the files of a module or package; none of one that is installed or not there.
+
+    Of a package all files count, whatever names it gives on; nothing is imported.
+    """
     try:
         spec = find_spec(name)
     except (ImportError, ValueError):  # the run will tell
@@ -215,5 +227,5 @@ def own_files(name: str) -> list[Path]:
     paths = [Path(p) for p in folders or filter(None, [spec.origin])]
     if any(path.resolve().is_relative_to(place) for path in paths for place in INSTALLED):
         return []
-    found = [file for p in paths for file in (p.rglob("*.py") if folders else [p])]
-    return [file for file in found if file.is_file()]
+    files = [file for p in paths for file in (p.rglob("*.py") if folders else [p])]
+    return [hashlib.sha256(f.read_bytes()).hexdigest() for f in files if f.is_file()]

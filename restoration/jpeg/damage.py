@@ -53,7 +53,7 @@ def read_coefficients(data: bytes) -> tuple[DCTJPEG, list[str]]:
         if not DAMAGE.search(line) and not HARMLESS.search(line):
             print(line, file=sys.stderr)
     damage = [line for line in lines if DAMAGE.search(line)]
-    return jpeg, [] if is_padding(data, damage) else damage
+    return jpeg, [] if damage and is_padding(data, damage) else damage
 
 
 @contextmanager

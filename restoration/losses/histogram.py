@@ -37,9 +37,8 @@ class LinearBinning(torch.autograd.Function):
                 levels = values.clamp(0, 1).mul_(LEVELS - 1)
                 below = lower_bins(levels)
                 share = levels.sub_(below)
-                index = (
-                    below.long()
-                )  # scatter needs 64 bits; by way of 32 it is faster than at once
+                # scatter needs 64 bits; by way of 32 it is faster than at once
+                index = below.long()
                 carried[row] += none.scatter_add(0, index, share)
                 counts[row] += none.scatter_add(0, index, share.fill_(1))
         return (counts - carried + carried.roll(1, -1)).div_(H * W).view(N, C, LEVELS)

@@ -5,6 +5,7 @@ python tests/benchmarks/kl_steps.py tests/benchmarks/results/desk/runs.zip [--st
 """
 
 import argparse
+from math import isfinite
 
 from run_and_table import runs_given
 
@@ -32,9 +33,12 @@ def main() -> None:
     parser.add_argument("--weight", type=float, default=10.0, help="lambda")
     options, records = runs_given(parser)
     term, weight = options.term, options.weight
+    kl = f"kl_{term.lower()}_mse"
+    losses = {kl: weight, "mse": None}
+    if (kl, weight) not in {(r.configuration.loss, r.configuration.weight) for r in records}:
+        parser.error(f"no runs of L_{term} + {weight:g} MSE there")
     print(f"| quality | step | L_{term} + {weight:g} MSE, less MSE / dB | 95 % interval | images |")
     print("|---|---|---|---|---|")
-    losses = {f"kl_{term.lower()}_mse": weight, "mse": None}
     for quality in sorted({r.configuration.quality for r in records}):
         for step in options.steps:
             both = (values(records, quality, loss, own, step) for loss, own in losses.items())
@@ -42,9 +46,8 @@ def main() -> None:
             if not pairs:  # nothing has run there
                 continue
             value, low, high = mean_difference([pairs])
-            print(
-                f"| {quality} | {step} | {value:+.3f} | {low:+.3f} to {high:+.3f} | {len(pairs)} |"
-            )
+            interval = f"{low:+.3f} to {high:+.3f}" if isfinite(low) else ""
+            print(f"| {quality} | {step} | {value:+.3f} | {interval} | {len(pairs)} |")
 
 
 if __name__ == "__main__":

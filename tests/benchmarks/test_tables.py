@@ -128,3 +128,31 @@ def test_what_the_kl_term_changes_at_each_step(printed):
             outside.append((quality, step))
             assert f"{float(value):+.2f} ({low:+.2f} to {high:+.2f})" in page
     assert outside == [("25", "1600")]
+
+
+def test_which_runs_with_sure_run_away(printed):
+    told = printed("sure_runs", RESULTS / "desk" / "runs.zip")
+    runs, lines = [r for r in told if len(r) > 1], [" ".join(r) for r in told if len(r) == 1]
+    page = (RESULTS / "desk" / "README.md").read_text()
+    away = {(quality, loss, image): rest for quality, loss, image, _, _, *rest in runs if rest[1:]}
+    assert f"In {len(away)} of {len(runs)} runs it learns to" in page
+    least, first, low, end = zip(*(map(float, rest) for rest in away.values()), strict=True)
+    assert f"to between {max(least):.0f} and {min(least):.0f} times the number of values" in page
+    assert (
+        f"to {min(low):.0f} to {max(low):.0f} dB, {min(end):.0f} to {max(end):.0f} at the" in page
+    )
+    steps = dict(zip(away, first, strict=True))
+    beside, alone = (steps["10", loss, "kodim04"] for loss in ("kl_q_sure", "sure"))
+    assert f"from step {beside:,.0f} on, SURE alone from {alone:,.0f}" in page
+    (mean,) = [line for line in lines if "projected" in line]
+    value, low, high = re.search(r"projected: (\S+) dB \((\S+) to (\S+)\)", mean).groups()
+    assert (
+        f"all five {float(value):.2f} dB in the mean ({float(low):.2f} to {float(high):+.2f};"
+        in page
+    )
+    *others, lost = sorted(
+        (float(re.search(r"(\S+) dB$", line)[1]) for line in lines if "average" in line),
+        reverse=True,
+    )
+    assert f"loses {-lost:.2f} dB at the average best epoch" in page
+    assert f"the other four gain between {others[-1]:.2f} and {others[0]:+.2f} dB" in page

@@ -19,7 +19,7 @@ from restoration.callbacks import (
     NearestReJPEG,
     result,
 )
-from restoration.callbacks.keep import KeepImage, check_rules
+from restoration.callbacks.keep import TAKEN, KeepImage, check_rules
 from restoration.errors import RestorationError
 from restoration.estimate.passes import first_estimate
 from restoration.estimate.rejpeg import shifted_jpeg
@@ -164,6 +164,16 @@ def test_the_output_of_a_rule_becomes_the_result(tmp_path, monkeypatch, capsys):
 def test_a_moving_variance_needs_a_weight_of_an_average(weight):
     with pytest.raises(RestorationError, match=r"must lie in \(0, 1\]"):
         MovingVariance(weight=weight)
+
+
+def test_no_rule_bears_the_name_of_an_entry_of_the_result(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["restoration"])
+    options = ["--data.crop", "32", "--trainer.max_steps", "2", "--folder", "run"]
+    assert main(["fit", "--config", "configs/quickstart.yaml", *options]) == 0
+    result = json.loads((tmp_path / "run/result.json").read_text())
+    rules = {name for name, entry in result.items() if isinstance(entry, dict) and "title" in entry}
+    assert result.keys() - rules <= TAKEN
 
 
 @pytest.mark.parametrize("name", [None, "best", "smoothed", "psnr_smoothed"])

@@ -13,7 +13,7 @@ from restoration.commands.sweep import shard_of
 from restoration.errors import RestorationError
 from restoration.experiments.configurations import merged
 from restoration.experiments.grid import Grid, checked, read_grid
-from restoration.experiments.runs import runs_of, sources
+from restoration.experiments.runs import own_code, packages, runs_of
 from tests.experiments.grids import grid, runs
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -207,9 +207,11 @@ def test_a_run_of_changed_code_is_another(monkeypatch, setting, file):
     assert len(runs(losses=["mine"])) == 1
 
 
-@pytest.mark.parametrize("name", ["torch.nn.Conv2d", "collections.OrderedDict", "no.such.Thing"])
-def test_code_of_others_is_not_looked_at(name):
-    assert sources({"a": [{"class_path": name}, name, 3, None]}) == []
+def test_code_of_others_is_not_looked_at():
+    named = ["torch.nn.Conv2d", {"class_path": "collections.OrderedDict"}, "no.such.Thing"]
+    found = list(packages({"a": named, "b": ["restoration.losses.MSE", "a word", 3, None]}))
+    assert found == ["torch", "collections", "no"]
+    assert [own_code(name) for name in found] == [[], [], []]
 
 
 def test_one_setting_of_many_is_set_alone():
