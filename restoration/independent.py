@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -95,6 +96,15 @@ class IndependentStrategy(DDPStrategy):
         super().teardown()
         if sys.exc_info()[1] is not None:
             self.wait()
+
+    def end_others(self, number: int | None) -> None:
+        """Have the processes that this one started end as well.
+
+        Args:
+            number: the signal that asked this one. Ctrl-C has reached them all by itself.
+        """
+        if number == signal.SIGTERM and isinstance(self.launcher, Launcher):
+            self.launcher.kill(signal.SIGTERM)
 
     def wait(self) -> bool:
         """Wait for the processes that this one started; tell whether all have done their work."""

@@ -2,10 +2,6 @@
 
 import io
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from restoration.__main__ import main
 from restoration.jpeg import compress
 from restoration.networks import Hourglass
-from tests.fits import SMALL, rows_of, run
+from tests.fits import rows_of, run
 
 pytestmark = pytest.mark.usefixtures("empty_folder", "libraries_may_warn")
 
@@ -185,71 +181,3 @@ def test_a_run_without_logger_stays_in_its_folder(tmp_path):
     assert (folder / "restored.png").exists()
     assert (tmp_path / "config.yaml").read_text() == "mine"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["config.yaml", "lightning_logs"]
-
-
-@pytest.mark.slow
-def test_two_devices_share_one_image(tmp_path):
-    """Through the console script, whose name the second process is started by."""
-    script = Path(sys.executable).with_name("restoration")
-    arguments = ["--trainer.max_steps", "12", "--curves.every", "1", "--trainer.accelerator", "cpu"]
-    for devices in ("1", "2"):
-        subprocess.run(
-            [script, *SMALL, *arguments, "--trainer.devices", devices, "--name", devices],
-            check=True,
-            capture_output=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-    one, two = (rows_of(tmp_path / "lightning_logs" / n / "version_0") for n in "12")
-    assert len(list((tmp_path / "lightning_logs" / "2").iterdir())) == 1
-    # the first rank's first loss is that of the single device; the second rank's noise then counts
-    assert one[0]["loss"] == two[0]["loss"]
-    assert one[-1]["loss"] != two[-1]["loss"]
-    assert two[-1]["step"] == "12"
-
-
-@pytest.mark.slow
-def test_two_devices_take_an_image_each_and_exchange_nothing(tmp_path, photo):
-    script = Path(sys.executable).with_name("restoration")
-    Image.fromarray(photo[:64, :64]).save("a.png")
-    Image.fromarray(photo[64:128, :64]).save("b.png")
-    basis = ["fit", "--config", "configs/base.yaml", "--config", "configs/net/low.yaml"]
-    basis += ["--config", "configs/loss/mse.yaml", "--data.quality", "10", "--data.image"]
-    arguments = ["--trainer.max_steps", "12", "--trainer.accelerator", "cpu"]
-    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
-    both = [*arguments, "--trainer.devices", "2"]
-    done = subprocess.run(
-        [script, *basis, "[a.png, b.png]", *both], check=False, capture_output=True, env=one_thread
-    )
-    assert done.returncode == 0, done.stderr
-    for name in "ab":
-        alone = [*arguments, "--name", f"{name}-alone"]
-        command = [script, *basis, f"{name}.png", *alone]
-        subprocess.run(command, check=True, capture_output=True, env=one_thread)
-        one, other = (
-            tmp_path / "lightning_logs" / n / "version_0" for n in (f"{name}-q10", f"{name}-alone")
-        )
-        for file in ("restored.png", "curves.csv"):
-            assert (one / file).read_bytes() == (other / file).read_bytes()
-        assert (one / "last.ckpt").exists()
-        assert list(one.glob("events*"))
-    failed = subprocess.run(  # for longer than Lightning would let it
-        [script, *basis, "[a.png, missing.png]", *both, "--trainer.max_steps", "300"],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=one_thread,
-    )
-    assert failed.returncode == 1
-    assert "missing.png" in failed.stderr
-    assert "the run of another image failed" in failed.stderr
-    assert "Traceback" not in failed.stderr
-    result = tmp_path / "lightning_logs/a-q10/version_1/result.json"
-    assert json.loads(result.read_text())["steps"] == 300
-    assert main([*basis, "[a.png, b.png]", *arguments]) == 1
-    for steps, more in (("12", []), ("16", ["--ckpt_path", "last"])):  # under one name, too
-        command = [script, *basis, "[a.png, b.png]", *both, "--name", "mine"]
-        command += ["--trainer.max_steps", steps, *more]
-        subprocess.run(command, check=True, capture_output=True, env=one_thread)
-    for name in "ab":
-        (result,) = (tmp_path / "lightning_logs/mine" / f"{name}-q10").glob("*/result.json")
-        assert json.loads(result.read_text())["steps"] == 16

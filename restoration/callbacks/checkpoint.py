@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from restoration.callbacks.order import directory_of, interval
 from restoration.errors import Interrupted, RestorationError
+from restoration.independent import IndependentStrategy
 from restoration.run_folder import CHECKPOINT
 from restoration.support.files import atomic_file
 from restoration.support.interruption import Interruption
@@ -99,9 +100,11 @@ class CleanEnd(Callback):
         Raises:
             Interrupted: It was asked for.
         """
-        interrupted = self.interruption.asked
+        interrupted = self.interruption.asked is not None
         if trainer.world_size > 1:
             interrupted = trainer.strategy.reduce_boolean_decision(interrupted, all=False)
+        if interrupted and isinstance(trainer.strategy, IndependentStrategy):
+            trainer.strategy.end_others(self.interruption.asked)
         self.save(trainer, interrupted)
         if interrupted:
             total = f" of {trainer.max_steps}" if trainer.max_steps > 0 else ""

@@ -18,11 +18,11 @@ class Interruption(AbstractContextManager["Interruption"]):
     process as if all were done.
 
     Attributes:
-        asked: whether the end was asked for.
+        asked: the signal by which the end was asked for, if it was.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked: int | None = None
         self.previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
@@ -36,7 +36,7 @@ class Interruption(AbstractContextManager["Interruption"]):
         """Remember the first call, raise at the second."""
         if self.asked:
             raise KeyboardInterrupt
-        self.asked = True
+        self.asked = number
 
     def ended_by(self, exception: BaseException) -> None:
         """Give Ctrl-C back after what ended Lightning's loop.
