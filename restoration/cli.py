@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer
@@ -23,12 +23,12 @@ from restoration.callbacks.keep import check_rules
 from restoration.data import SingleImage
 from restoration.errors import RestorationError, enough_memory
 from restoration.fit_checks import check_trainer
+from restoration.fit_parser import FitParser
 from restoration.independent import IndependentStrategy, local_rank
 from restoration.run_folder import CHECKPOINT, CONFIG, RUNS, run_version, same_run
 from restoration.run_lock import RunFolder, refuse_used
 from restoration.support.files import find
 from restoration.support.quiet import quiet
-from restoration.support.usage import plain
 from restoration.task import DeepImagePrior
 
 SMALLER = "take configs/net/low.yaml, or a smaller picture"
@@ -191,14 +191,6 @@ def with_shipped_configs(arguments: list[str]) -> list[str]:
         f"--config={find(a.removeprefix('--config='))}" if a.startswith("--config=") else a
         for a in found
     ]
-
-
-class FitParser(LightningArgumentParser):
-    """Report wrong usage in one line, with the option that was probably meant."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Print ``message`` on stderr and exit with 2."""
-        self.exit(2, f"restoration fit: error: {plain(message, self._option_string_actions)}\n")
 
 
 def fit(arguments: list[str]) -> None:

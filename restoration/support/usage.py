@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import inspect
 import re
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NoReturn
 
 from restoration.errors import RestorationError
@@ -17,20 +20,53 @@ SMALLEST_TILE = 128  # pixels; smaller ones would be mostly surroundings
 KEY = re.compile(r'(?:Parser key|Problem with given class_path|key) "([\w.]+)"')
 EXPECTED = re.compile(r"Expected an? <class '(\w+)'>")
 VALUE = re.compile(r"(?:Given value|Got value): (.*?)(?: \(|$)")
+NOT_TAKEN = re.compile(r"Option '(\w+)' is not accepted")
+NO_CLASS = re.compile(r"module '([\w.]+)' has no attribute '(\w+)'")
+NO_KIND = re.compile(r"Import path (\S+) does not correspond to a subclass of (\w+)")
+NO_MODULE = re.compile(r"No module named '([\w.]+)'")
 
 
 def plain(message: str, options: Iterable[str]) -> str:
-    """Put a parser's message on one line; name the option that an unknown one is likest."""
+    """Put a parser's message on one line; name what an unknown option or class is likest.
+
+    Args:
+        message: of argparse or of jsonargparse.
+        options: that there are, and names of arguments of the classes that options take.
+    """
     line = " ".join(message.split())
     key, value = KEY.search(line), VALUE.search(line)
     if key and value:  # of the alternatives that jsonargparse lists, the types are what helps
         expected = " or ".join(dict.fromkeys(EXPECTED.findall(line))) or "something else"
         return f"{key[1]}: {value[1]} was given where {expected} is expected"
+    if key and (found := NO_CLASS.search(line)):
+        module, name = found.groups()
+        return f"{key[1]}: " + unknown("class", name, dir(sys.modules.get(module)), f"{module}.")
+    if key and (found := NO_MODULE.search(line)):
+        return f"{key[1]}: no module {found[1]} is found; its folder belongs on PYTHONPATH"
+    if key and (found := NO_KIND.search(line)):
+        return f"{key[1]}: {found[1]} is no {found[2]}"
+    if found := NOT_TAKEN.search(line):
+        return unknown("option", found[1], options)
     if line.startswith("unrecognized arguments:"):
-        option = line.split()[2].split("=")[0]
-        near = difflib.get_close_matches(option, options, 1)
-        line = f"unknown option {option}" + (f", did you mean {near[0]}?" if near else "")
+        return unknown("option", line.split()[2].split("=")[0], options)
     return line
+
+
+def unknown(kind: str, name: str, names: Iterable[str], prefix: str = "") -> str:
+    """Say that there is no such thing, and which of ``names`` was probably meant."""
+    near = difflib.get_close_matches(name, names, 1)
+    meant = f", did you mean {prefix}{near[0]}?" if near else ""
+    return f"unknown {kind} {prefix}{name}{meant}"
+
+
+def arguments_of(bases: Iterable[type]) -> set[str]:
+    """Collect the names of the arguments of all classes that are derived from ``bases``."""
+    names: set[str] = set()
+    for base in bases:
+        names |= arguments_of(base.__subclasses__())
+        with suppress(ValueError):  # a class of a library's, written in C
+            names |= set(inspect.signature(base).parameters)
+    return names
 
 
 def seed(text: str) -> int:

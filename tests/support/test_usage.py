@@ -26,10 +26,39 @@ from restoration.support import usage
             'Parser key "x": wrong. Given value: 3',
             "x: 3 was given where something else is expected",
         ),
+        ("Option 'sede' is not accepted", "unknown option sede, did you mean --seed?"),
+        (
+            "Parser key \"x\":\n Problem with given class_path 'argparse.Actoin':\n"
+            "  module 'argparse' has no attribute 'Actoin'",
+            "x: unknown class argparse.Actoin, did you mean argparse.Action?",
+        ),
+        (
+            "Parser key \"x\":\n Problem with given class_path 'no.A': No module named 'no'",
+            "x: no module no is found; its folder belongs on PYTHONPATH",
+        ),
+        (
+            'Parser key "x":\n Import path a.B does not correspond to a subclass of C',
+            "x: a.B is no C",
+        ),
     ],
 )
 def test_a_parsers_message_becomes_one_line(message, line):
     assert usage.plain(message, ["--seed", "--tile"]) == line
+
+
+def test_arguments_are_those_of_derived_classes_too():
+    class Base:
+        def __init__(self, one): ...
+
+    class Derived(Base):
+        def __init__(self, two, *, three=3): ...
+
+    class Heir(Derived):
+        pass
+
+    assert Heir(0)
+    assert usage.arguments_of([Base]) == {"one", "two", "three"}
+    assert usage.arguments_of([zip]) == set()  # which tells no signature
 
 
 @pytest.mark.parametrize(
