@@ -106,7 +106,8 @@ def restored_tensor(
     recipe = recipe_of(settings)
     with enough_memory(name), nullcontext(shared) if shared else shared_by(settings) as common:
         own, found = known_of(picture, name, settings)
-        method = method_of(settings, PRESETS[recipe], jpegs_in(picture, own, found), common)
+        runs, spent = jpegs_in(picture, own, found), time.monotonic() - began
+        method = method_of(settings, PRESETS[recipe], runs, spent, common)
         image = restored_by(method, picture, own, found, advance)
     before = to_tensor(picture.pixels)
     if settings.strength != 1:
@@ -223,17 +224,20 @@ def shared_by(settings: Settings) -> Shared:
     return Shared(pool, load_library(settings.network).net)
 
 
-def method_of(settings: Settings, preset: Preset, runs: int, shared: Shared) -> Method:
+def method_of(
+    settings: Settings, preset: Preset, runs: int, spent: float, shared: Shared
+) -> Method:
     """Choose what restores a JPEG: networks of its own, or that of a library.
 
     Args:
         settings: what was asked for.
         preset: the recipe.
         runs: number of JPEGs among which the time is divided.
+        spent: seconds of it that have passed: the picture was read, its history looked for.
         shared: what the pictures have in common.
     """
     seed, device, tile = settings.seed, settings.device, settings.tile
-    budget = None if settings.budget is None else settings.budget / runs
+    budget = None if settings.budget is None else max(settings.budget - spent, 0.0) / runs
     return lambda jpeg, advance: restore_jpeg(
         jpeg, preset, seed, device, tile, advance, budget, shared.pool, shared.library
     )

@@ -180,6 +180,11 @@ def test_an_impossible_network_is_one_line_and_exit_code_1(capsys):
         (["--trainer.max_steps", "many"], "trainer.max_steps"),
         (["--config", "missing.yaml"], "missing.yaml"),
         (["--model.loss", "NoSuchLoss"], "NoSuchLoss"),
+        (["--model.net.filtres", "[8]"], "unknown option filtres, did you mean filters?"),
+        (
+            ["--model.loss", "restoration.losses.MES"],
+            "unknown class restoration.losses.MES, did you mean restoration.losses.MSE?",
+        ),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path, capsys, arguments, message):

@@ -47,8 +47,8 @@ def read(image, form, **options):
     return read_picture(Content(file.getvalue(), "photo"))
 
 
-def restored(picture):
-    return restored_tensor(picture, "photo", WITHIN, None, None, 0.0)
+def restored(picture, began=0.0):
+    return restored_tensor(picture, "photo", WITHIN, None, None, began)
 
 
 def test_the_own_file_has_its_share_where_the_earlier_one_is_doubtful(photo, found):
@@ -74,15 +74,19 @@ def test_the_own_file_has_its_share_where_the_earlier_one_is_doubtful(photo, fou
         assert told == [(7, 100)]
 
 
-def test_the_jpegs_of_a_picture_share_its_time(photo, found, budgets):
+def test_the_jpegs_of_a_picture_share_what_is_left_of_its_time(photo, found, budgets, monkeypatch):
     """The earlier file and its own, where both are restored; or a JPEG for each ink."""
+    monkeypatch.setattr(restoring.time, "monotonic", lambda: 104.0)  # 4 s to read and to look
     image = Image.fromarray(photo[3:59, 5:61])
     jpeg, pixels = read(image, "JPEG", quality=90), read(image, "PNG")
     inks = read(image.convert("CMYK"), "JPEG", quality=90)
-    for picture, expected in ((jpeg, [6.0] * 2), (inks, [3.0] * 4), (pixels, [12.0])):
+    for picture, expected in ((jpeg, [4.0] * 2), (inks, [2.0] * 4), (pixels, [8.0])):
         budgets.clear()
-        restored(picture)
+        restored(picture, began=100.0)
         assert budgets == expected
+    budgets.clear()
+    restored(pixels, began=90.0)
+    assert budgets == [0.0]  # the least that there is
 
 
 @pytest.mark.usefixtures("budgets")
