@@ -71,16 +71,16 @@ def lattice_weights(level: int) -> tuple[Tensor, Tensor]:
         level: n, for the deviation s = 1.4^n.
 
     Returns:
-        The ratio, and its expectation where a magnitude counts, each (1100, 255).
+        The ratio where a magnitude counts, (1100, 255), and its expectation, (255,).
     """
     s = math.hypot(RATIO**level, 0.29)  # with that of a bin
     magnitude = torch.arange(SIZE, dtype=torch.float32)[:, None]
     t = torch.arange(1, LARGEST_STEP + 1, dtype=torch.float32)
-    counts = (magnitude >= t / 2) & (t > FINEST * s)
+    coarse = t > FINEST * s
     places = torch.linspace(-0.5, 0.5, 65)[:-1, None] * t  # over one cell
     ratio = log_ratio(places, t, s)
     expected = (ratio * ratio.exp()).mean(0)
-    return log_ratio(magnitude, t, s) * counts, expected * counts
+    return log_ratio(magnitude, t, s) * ((magnitude >= t / 2) & coarse), expected * coarse
 
 
 def lattice_evidence(counts: Tensor, sigma: Tensor) -> Evidence:
@@ -91,14 +91,16 @@ def lattice_evidence(counts: Tensor, sigma: Tensor) -> Evidence:
         sigma: deviation of the coefficients from the lattice, levels, (frequencies,).
     """
     evidence = Evidence(len(counts))
-    occurring = int(counts.any(0).nonzero().max()) + 1 if counts.any() else 0
-    counts = counts[:, :occurring]
+    occurring = counts.any(0).nonzero()[:, 0]  # often a tenth of them
+    few = counts[:, occurring]
+    counting = torch.arange(2, LARGEST_STEP + 2) // 2  # the least magnitude of each step that does
+    large = counts.flip(1).cumsum(1).flip(1)[:, counting]  # how many do, (frequencies, 255)
     levels = (sigma.log() / math.log(RATIO)).round().int()
     for level in levels.unique().tolist():
         some = levels == level
         ratio, expected = lattice_weights(level)
-        evidence.found[some] = counts[some] @ ratio[:occurring]
-        evidence.expected[some] = counts[some] @ expected[:occurring]
+        evidence.found[some] = few[some] @ ratio[occurring]
+        evidence.expected[some] = large[some] * expected
     evidence.likelihood = evidence.found
     return evidence
 

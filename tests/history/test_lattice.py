@@ -1,12 +1,16 @@
 """Evidence for a lattice, against SciPy's distributions and simulated coefficients."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
 from restoration.history.lattice import (
+    FINEST,
     OUTLIERS,
+    RATIO,
     cell_evidence,
     histograms,
     lattice_evidence,
@@ -46,6 +50,24 @@ def test_the_true_step_has_the_most_evidence_and_as_much_as_is_expected():
     assert float(evidence.found[0, 22] / evidence.expected[0, 22]) == pytest.approx(
         1, abs=0.15
     )  # levels of sigma are apart by 1.4
+
+
+def test_evidence_is_the_sum_over_coefficients_that_say_something():
+    """Of frequencies whose deviations differ, coefficient by coefficient and step by step."""
+    scales, sigma = (3.0, 40.0, 200.0), torch.tensor([0.5, 1.0, 6.0])
+    c = np.stack([laplacian(scale, 40, seed) for seed, scale in enumerate(scales)], 1)
+    evidence = lattice_evidence(histograms(torch.from_numpy(c).float()), sigma)
+    places = torch.linspace(-0.5, 0.5, 65, dtype=torch.float64)[:-1]
+    for f, deviation in enumerate(sigma.tolist()):
+        s = math.hypot(RATIO ** round(math.log(deviation, RATIO)), 0.29)
+        for step in (1, 2, 7, 30, 255):
+            t, m = torch.tensor(float(step)).double(), np.floor(np.abs(c[:, f]) + 0.5)
+            counting = torch.from_numpy(m[(m >= step / 2) & (step > FINEST * s)])
+            ratios = log_ratio(places * t, t, s)
+            found = float(log_ratio(counting, t, s).sum())
+            expected = len(counting) * float((ratios * ratios.exp()).mean())
+            assert float(evidence.found[f, step - 1]) == pytest.approx(found, abs=1e-3)
+            assert float(evidence.expected[f, step - 1]) == pytest.approx(expected, abs=1e-3)
 
 
 def test_smooth_coefficients_speak_against_every_step():
