@@ -18,7 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
-from restoration import losses
+from restoration import losses, presets
 from restoration.support.files import find
 
 LOSSES = {
@@ -72,6 +72,12 @@ def kodak() -> list[Path]:
 def make_loss(request):
     """Make each kind of loss in turn."""
     return LOSSES[request.param]
+
+
+@pytest.fixture
+def one_pass(monkeypatch):
+    """The preset "fast" in a third of its time, for tests of what is around it."""
+    monkeypatch.setitem(presets.PRESETS, "fast", presets.Preset(passes=1))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Steps on a device other than the CPU, rehearsed where there is none."""
 
+import json
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
@@ -15,6 +16,7 @@ from restoration import callbacks, losses
 from restoration.__main__ import main
 from restoration.data import SingleImage
 from restoration.estimate import passes
+from restoration.estimate.passes import first_estimate
 from restoration.internal_learning import copies, learning
 from restoration.internal_learning.library import module as library_module
 from restoration.internal_learning.library.module import LibraryLearning
@@ -103,8 +105,8 @@ def test_an_estimate_its_copies_and_its_projection_stay_on_the_device(data, monk
     monkeypatch.setattr(passes, "error_variances", lambda file: errors)
     monkeypatch.setattr(copies, "NUMBER", 2)
     there = file.to(META)
-    estimate = passes.first_estimate(there)
-    examples = copies.training_copies(there, estimate, passes.first_estimate)
+    estimate = first_estimate(there, passes=2)  # of which one attenuates
+    examples = copies.training_copies(there, estimate, lambda copy: first_estimate(copy, passes=1))
     assert len(examples) == 2
     for image in (estimate, project(estimate, there), *examples):
         assert image.device == META
@@ -133,10 +135,15 @@ def recorded_on_cpu(net, *inputs):
 
 
 def fit(folder, image, loss, *more):
+    rules = [
+        {"class_path": f"restoration.callbacks.{rule}", "init_args": {"begin": 10}}
+        for rule in RULES
+    ]
     arguments = ["--data.image", str(image), "--data.quality", "10", "--data.crop", "64"]
-    for name in ("base", "net/low", "rules", f"loss/{loss}"):
+    for name in ("base", "net/low", f"loss/{loss}"):
         arguments += ["--config", f"configs/{name}.yaml"]
-    arguments += ["--trainer.max_steps", "110", "--result.keep", "nearest_estimate"]
+    arguments += ["--trainer.max_steps", "30", "--result.keep", "nearest_estimate"]
+    arguments += ["--rules", json.dumps(rules)]
     return main(["fit", *arguments, *more, "--folder", str(folder)])
 
 

@@ -59,12 +59,12 @@ def test_the_fit_from_python_is_that_of_the_command():
     code = Path("curve.py").read_text()
     assert code.count("max_steps=1600") == 1
     names: dict = {}
-    exec(code.replace("max_steps=1600", "max_steps=30"), names)
+    exec(code.replace("max_steps=1600", "max_steps=20"), names)
     folder, plt = Path(names["trainer"].log_dir), names["plt"]
     (line,) = plt.gca().lines
     drawn = line.get_xydata()
     plt.close("all")
-    quick = ["fit", "--config", "configs/quickstart.yaml", "--trainer.max_steps", "30"]
+    quick = ["fit", "--config", "configs/quickstart.yaml", "--trainer.max_steps", "20"]
     assert main([*quick, "--folder", "run"]) == 0
     for name in ("restored.png", "curves.csv", "comparison.png"):
         assert (folder / name).read_bytes() == Path("run", name).read_bytes()

@@ -92,7 +92,11 @@ def test_ms_ssim_is_that_of_scipys_windows(photo):
 
 @pytest.mark.parametrize(
     ("quality", "expected_psnr", "expected_ms_ssim"),
-    [(10, 27.445, 0.8986), (15, 29.016, 0.9312), (25, 30.839, 0.9579)],
+    [
+        (10, 27.445, 0.8986),
+        pytest.param(15, 29.016, 0.9312, marks=pytest.mark.slow),
+        pytest.param(25, 30.839, 0.9579, marks=pytest.mark.slow),
+    ],
 )
 def test_kodak_jpegs_have_the_known_quality(kodak, quality, expected_psnr, expected_ms_ssim):
     values = []

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch, photo):
+def folder(tmp_path, monkeypatch, photo, one_pass):
     monkeypatch.chdir(tmp_path)
     Image.fromarray(photo[:80, :96]).save("photo.jpg", quality=10)
 

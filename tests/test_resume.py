@@ -10,9 +10,11 @@ import time
 import pytest
 import torch
 
+from restoration.__main__ import main
+
 STEPS = 60
-COMMAND = [
-    *(sys.executable, "-m", "restoration", "fit", "--config", "configs/quickstart.yaml"),
+ARGUMENTS = [
+    *("fit", "--config", "configs/quickstart.yaml"),
     *("--data.crop", "64", "--trainer.max_steps", str(STEPS), "--checkpoint.every", "7"),
     *("--curves.every", "2", "--curves.flush_every", "2", "--images.every", "0"),
     *("--data.steps_per_epoch", "9"),  # the run crosses epochs
@@ -24,6 +26,7 @@ COMMAND = [
         ]
     ),
 ]
+COMMAND = [sys.executable, "-m", "restoration", *ARGUMENTS]
 RULES = ("nearest_estimate", "discrepancy", "moving_variance")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 RUN = "lightning_logs/coffee-q10/version_0"
@@ -33,8 +36,18 @@ RUN = "lightning_logs/coffee-q10/version_0"
 def whole(tmp_path_factory):
     """A run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole")
-    subprocess.run(COMMAND, cwd=folder, check=True, env=ENVIRONMENT, capture_output=True)
+    run_here(folder)
     return folder / RUN
+
+
+def run_here(folder, extra=()):
+    """Run the command in this process, which has imported all; with one thread, as the others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("sys.argv", ["restoration"])
+        patch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+        torch.set_num_threads(1)
+        assert main([*ARGUMENTS, *extra]) == 0
 
 
 def start_and_signal(folder, number, at_step, extra=()):
@@ -56,14 +69,7 @@ def start_and_signal(folder, number, at_step, extra=()):
 
 
 def resume(folder, extra=()):
-    return subprocess.run(
-        [*COMMAND, *extra, "--ckpt_path", "last"],
-        cwd=folder,
-        check=True,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-    )
+    run_here(folder, [*extra, "--ckpt_path", "last"])
 
 
 def assert_equal_runs(one, other):
@@ -109,9 +115,9 @@ def test_asked_to_end_it_saves_what_there_is_and_says_how_to_go_on(tmp_path, who
 
 
 @pytest.mark.slow
-def test_resuming_without_a_checkpoint_starts_anew_and_says_so(tmp_path, whole):
-    run = resume(tmp_path)
-    assert "starting anew" in run.stderr
+def test_resuming_without_a_checkpoint_starts_anew_and_says_so(tmp_path, whole, capsys):
+    resume(tmp_path)
+    assert "starting anew" in capsys.readouterr().err
     assert_equal_runs(tmp_path / RUN, whole)
 
 
@@ -121,10 +127,7 @@ def test_a_killed_sure_run_goes_on_to_the_same_end(tmp_path):
     sure = ["--config", "configs/loss/sure.yaml"]
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
-    command = [*COMMAND, *sure]
-    subprocess.run(
-        command, cwd=tmp_path / "whole", check=True, env=ENVIRONMENT, capture_output=True
-    )
+    run_here(tmp_path / "whole", sure)
     assert start_and_signal(tmp_path / "killed", signal.SIGKILL, 16, sure)[0] == -signal.SIGKILL
     resume(tmp_path / "killed", sure)
     one, other = tmp_path / "killed" / RUN, tmp_path / "whole" / RUN

@@ -219,12 +219,19 @@ def test_processes_are_kept_for_pictures_that_need_as_many():
     assert not more.pool.stopped
 
 
+@pytest.fixture(scope="module")
+def desk():
+    """A desk whose process restores; it takes seconds to start."""
+    with Desk() as desk:
+        yield desk
+
+
 @pytest.mark.parametrize(
     ("strength", "form", "suffix"),
     [("1", "png", ".png"), ("0.4", "webp", ".webp"), ("1", "jpeg", ".jpg")],
 )
 def test_results_are_those_of_the_command(
-    strength, form, suffix, tmp_path, monkeypatch, photo, capsys
+    strength, form, suffix, tmp_path, monkeypatch, photo, capsys, desk
 ):
     monkeypatch.chdir(tmp_path)
     exif = Image.Exif()
@@ -237,11 +244,10 @@ def test_results_are_those_of_the_command(
     assert main([*command, "--", "-photo.jpg"]) == 0
     (expected,) = json.loads(capsys.readouterr().out)
     (tmp_path / "root").mkdir()
-    with Desk() as desk:
-        visits = Visits(desk, tmp_path / "root")
-        (chosen,) = (some for some in FORMATS if some.name == form)
-        work = visits.begin("page", ["-photo.jpg"], recipe, "clean.png", None, chosen)
-        assert work.over.wait(60)
+    (chosen,) = (some for some in FORMATS if some.name == form)
+    visits = Visits(desk, tmp_path / "root")
+    work = visits.begin("page", ["-photo.jpg"], recipe, "clean.png", None, chosen)
+    assert work.over.wait(60)
     (done,) = work.finished
     assert done.task.target.read_bytes() == Path("-photo.restored" + suffix).read_bytes()
     for key in ("size", "quality", "jpeg", "restored", "history"):

@@ -29,6 +29,7 @@ def folder(photo, tmp_path):
 
 def test_a_library_is_learned_gone_on_with_and_applied(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(learn, "PREPARATION", 100)  # on a busy machine too
+    monkeypatch.setattr(sizes, "size_within", lambda seconds, device: sizes.USUAL)
     seconds = count(0, 25)  # every step takes so many
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
     library = tmp_path / "library.ckpt"

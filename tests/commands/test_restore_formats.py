@@ -29,7 +29,7 @@ IPTC = b"\x1c\x02\x78\x00\x07caption"
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch, photo):
+def folder(tmp_path, monkeypatch, photo, one_pass):
     monkeypatch.chdir(tmp_path)
     Image.fromarray(photo[:80, :96]).save("photo.jpg", quality=10)
     Image.fromarray(photo[:80, :96]).save("photo.png")

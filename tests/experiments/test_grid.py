@@ -126,7 +126,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.sampled_from([*Grid.__dataclass_fields__, "x"]), VALUES))
 def test_any_grid_is_one_or_is_refused(content):
     complete = {"images": ["a.png"], "qualities": [10], "networks": ["low"], "losses": ["mse"]}

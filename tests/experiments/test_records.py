@@ -53,7 +53,7 @@ RESULTS = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     result=st.dictionaries(st.sampled_from(["jpeg", "steps", "smoothed", "size", "x"]), RESULTS),
     labels=st.dictionaries(st.sampled_from(["image", "seed", "quality", "loss", "x"]), RESULTS),

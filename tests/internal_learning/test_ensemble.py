@@ -31,7 +31,6 @@ from restoration.jpeg import compress, to_tensor
 from restoration.networks.correction import CorrectionNetwork
 from restoration.networks.deblocking import DeblockingNetwork
 from restoration.support.devices import precision
-from restoration.support.processes import cores
 
 
 def members(photo, number, steps):
@@ -75,9 +74,17 @@ def written_out(member):
     return mean.detach().numpy(), [p.detach().numpy() for p in net.parameters()]
 
 
-def optimised(todo, report):
-    with network_pool(len(todo), "cpu") as pool:
-        return optimise(pool, todo, report)
+@pytest.fixture(scope="module")
+def pool():
+    """Two processes, where there are as many cores, for networks that do not fail."""
+    # as many threads as each has: sums in another order grow apart under Adam
+    with network_pool(2, "cpu") as pool:
+        yield pool
+
+
+@pytest.fixture
+def as_many_threads(pool):
+    torch.set_num_threads(int(pool.environments[0]["OMP_NUM_THREADS"]))
 
 
 def test_a_network_that_fails_is_one_line(photo):
@@ -89,14 +96,12 @@ def test_a_network_that_fails_is_one_line(photo):
         assert not pool.peers  # a device may be lost to a process
 
 
-def test_each_network_is_the_written_out_loop_and_keeps_its_place(photo):
+@pytest.mark.usefixtures("as_many_threads")
+def test_each_network_is_the_written_out_loop_and_keeps_its_place(photo, pool):
     todo, units = members(photo, 3, 6), []
-    # as many threads as a worker has: sums in another order grow apart under Adam
-    torch.set_num_threads(max(cores() // min(3, cores()), 1))
-    with network_pool(3, "cpu") as pool:  # two rounds with the same processes
-        outputs = optimise(pool, todo[:2], units.append)
-        todo[2] = replace(todo[2], start=outputs[1].weights)  # goes on from it
-        outputs += optimise(pool, todo[2:], units.append)
+    outputs = optimise(pool, todo[:2], units.append)
+    todo[2] = replace(todo[2], start=outputs[1].weights)  # goes on from it
+    outputs += optimise(pool, todo[2:], units.append)
     for member, output in zip(todo, outputs, strict=True):
         correction, weights = written_out(member)
         np.testing.assert_allclose(output.correction, correction, atol=1e-5)
@@ -106,13 +111,12 @@ def test_each_network_is_the_written_out_loop_and_keeps_its_place(photo):
     assert sum(units) == 3 * (6 + application_units(48, 32))
 
 
-def test_a_network_that_restores_by_itself_is_a_library_of_one_picture(photo):
+@pytest.mark.usefixtures("as_many_threads")
+def test_a_network_that_restores_by_itself_is_a_library_of_one_picture(photo, pool):
     jpeg = compress(photo[:96, :128], 10)
     estimate, units = jpeg.quantised.decode().clamp(0, 1), []
-    torch.set_num_threads(cores())  # as many as its process has
     restorer = Restorer(jpeg, estimate.numpy(), (0.5, 0.9), 6, 512, 3, "cpu")
-    with network_pool(1, "cpu") as pool:
-        (output,) = optimise(pool, [restorer], units.append)
+    (output,) = optimise(pool, [restorer], units.append)
     with torch.random.fork_rng():
         torch.manual_seed(3)
         net = DeblockingNetwork((64, 96), (2, 2), 2)
@@ -123,18 +127,17 @@ def test_a_network_that_restores_by_itself_is_a_library_of_one_picture(photo):
     assert sum(units) == restorer.units == restorer_units(6 + application_units(96, 128), None)
 
 
-def test_the_network_of_a_library_goes_on_at_its_own_rate(photo):
+@pytest.mark.usefixtures("as_many_threads")
+def test_the_network_of_a_library_goes_on_at_its_own_rate(photo, pool):
     jpeg = compress(photo[:96, :128], 10)
     estimate, units = jpeg.quantised.decode().clamp(0, 1), []
-    torch.set_num_threads(cores())
     with torch.random.fork_rng():
         torch.manual_seed(1)
         library = DeblockingNetwork((32, 48), (1, 1), 2)
     for block in (library.levels.before[0], library.tail[1]):  # as if it had learned
         torch.nn.init.normal_(next(block.parameters()), std=0.02)
     restorer = Restorer(jpeg, estimate.numpy(), (0.5, 0.9), 20, 512, 3, "cpu", library)
-    with network_pool(1, "cpu") as pool:
-        (output,) = optimise(pool, [restorer], units.append)
+    (output,) = optimise(pool, [restorer], units.append)
     net = tuned(library, jpeg.quantised, estimate, (0.5, 0.9), 20, rate=0.002, seed=3)
     expected = (restored_by(net, jpeg) - estimate).numpy()
     np.testing.assert_allclose(output.correction, expected, atol=2e-4)
@@ -147,12 +150,14 @@ def test_the_network_of_a_library_goes_on_at_its_own_rate(photo):
 
 def test_a_killed_process_is_an_error_and_not_a_hang(photo):
     def kill(units):
-        for pid in children():
+        for pid in set(children()) - set(before):
             os.kill(pid, signal.SIGKILL)
 
-    with pytest.raises(RestorationError, match="failed or was killed"):
-        optimised(members(photo, 2, 10_000), kill)
-    assert not children()
+    before = children()
+    with network_pool(2, "cpu") as pool:
+        with pytest.raises(RestorationError, match="failed or was killed"):
+            optimise(pool, members(photo, 2, 10_000), kill)
+        assert children() == before
 
 
 def children(parent=None):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from restoration.formats.opening import open_image
 from restoration.internal_learning.copies import NUMBER, copies_of, scales_of, training_copies
+from restoration.internal_learning.ensemble import network_pool
 from restoration.internal_learning.learning import Patches, turned, turned_back
 from restoration.internal_learning.work import recipe_for
 from restoration.jpeg import Quantised, compress, to_8bit, to_tensor
@@ -179,14 +180,22 @@ def test_tiny_images_have_nothing_to_learn_from(photo):
     assert torch.equal(*results)
 
 
+@pytest.fixture(scope="module")
+def pool():
+    with network_pool(1, "cpu") as pool:
+        yield pool
+
+
 @pytest.mark.parametrize("grey", [False, True])
-def test_odd_sizes_and_other_samplings_are_corrected(photo, grey):
+def test_odd_sizes_and_other_samplings_are_corrected(photo, grey, pool):
     """The work told is the work done, and the result keeps to the file's cells."""
     pixels = photo[:97, :131, 0] if grey else photo[:97, :131]
     jpeg = jpeg_of(pixels, quality=10, subsampling=1)
     units = []
     preset = Preset(passes=1, rounds=2, steps=8, alone=8)
-    image = restore_jpeg(jpeg, preset, device="cpu", advance=lambda *told: units.append(told))
+    image = restore_jpeg(
+        jpeg, preset, device="cpu", advance=lambda *told: units.append(told), pool=pool
+    )
     assert sum(done for done, _ in units) == units[0][1]
     assert violations(image, jpeg) < 0.01
 

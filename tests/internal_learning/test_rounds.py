@@ -39,7 +39,7 @@ def said(monkeypatch):
 def test_rounds_go_on_from_each_other_and_later_ones_count_more(photo, monkeypatch):
     """Three rounds of two networks whose corrections are known, weights 1, 2, 3."""
     jpeg = compress(photo[:64, :96], 10)
-    estimate = first_estimate(jpeg.quantised)
+    estimate = first_estimate(jpeg.quantised, passes=1)
     corrections, asked = iter([0.01, -0.02, 0.03]), []
 
     def optimise(pool, members, report):
@@ -52,7 +52,7 @@ def test_rounds_go_on_from_each_other_and_later_ones_count_more(photo, monkeypat
 
     monkeypatch.setattr(rounds, "optimise", optimise)
     pool = SimpleNamespace(begin=lambda: None)
-    preset = Preset(rounds=3, networks=2, steps=400)
+    preset = Preset(passes=1, rounds=3, networks=2, steps=400)
     image = pipeline.restore_jpeg(jpeg, preset, seed=5, device="cpu", pool=pool)
     mean = (1 * 0.01 - 2 * 0.02 + 3 * 0.03) / 6
     expected = within_cells(estimate + mean, jpeg.quantised)
@@ -66,7 +66,7 @@ def test_rounds_go_on_from_each_other_and_later_ones_count_more(photo, monkeypat
 
 def test_half_of_the_result_is_of_networks_that_restore_by_themselves(photo, monkeypatch):
     jpeg = compress(photo[:96, :112], 10)
-    estimate = first_estimate(jpeg.quantised)
+    estimate = first_estimate(jpeg.quantised, passes=1)
     last = []
 
     def optimise(pool, networks, report):
@@ -80,7 +80,7 @@ def test_half_of_the_result_is_of_networks_that_restore_by_themselves(photo, mon
 
     monkeypatch.setattr(rounds, "optimise", optimise)
     pool = SimpleNamespace(begin=lambda: None)
-    preset = Preset(rounds=1, networks=2, steps=400, alone=1000)
+    preset = Preset(passes=1, rounds=1, networks=2, steps=400, alone=1000)
     image = pipeline.restore_jpeg(jpeg, preset, seed=5, device="cpu", pool=pool)
     corrected = within_cells(estimate + 0.01, jpeg.quantised)
     mean = ((estimate + 0.01) + (corrected - 0.02)) / 2
@@ -95,7 +95,7 @@ def test_half_of_the_result_is_of_networks_that_restore_by_themselves(photo, mon
 def test_with_a_library_networks_by_themselves_go_on_from_it(photo, said):
     jpeg = compress(photo[:96, :128], 10)
     library = DeblockingNetwork((4,), (1,), 2)
-    recipe = Preset(rounds=1, steps=10, alone=7, tuning=100)
+    recipe = Preset(passes=1, rounds=1, steps=10, alone=7, tuning=100)
     pipeline.restore_jpeg(jpeg, recipe, device="cpu", library=library)
     ((first,), (last,)) = said
     assert first.start is None
