@@ -13,11 +13,10 @@ from torch import Tensor
 from restoration.batch import Batch
 from restoration.callbacks.keep import KeepImage
 from restoration.callbacks.order import interval
+from restoration.callbacks.references import ByContent, estimate_of, rejpeg_of
 from restoration.callbacks.smoothing import NeedsSmoothing
 from restoration.data import image_of
 from restoration.errors import RestorationError
-from restoration.estimate.passes import first_estimate
-from restoration.estimate.rejpeg import shifted_jpeg
 from restoration.jpeg import CompressedImage
 from restoration.jpeg.noise import noise_sigma
 from restoration.jpeg.operator import BLOCK
@@ -102,7 +101,7 @@ class BlindRule(NeedsSmoothing, KeepImage, ABC):
 class NearestEstimate(BlindRule):
     """Keep the output nearest to the restoration without a network.
 
-    d = mean (a - e)^2, e from ``first_estimate``, which lies nearer to the original than the JPEG.
+    d = mean (a - e)^2, e from ``estimate_of``, which lies nearer to the original than the JPEG.
     """
 
     name, title = "nearest_estimate", "nearest estimate"
@@ -114,7 +113,7 @@ class NearestEstimate(BlindRule):
 
     def make(self, jpeg: CompressedImage) -> Tensor:
         """Return the reference, (1, C, H, W) in [0, 1]."""
-        return first_estimate(jpeg.quantised, passes=2)  # near enough, in less time
+        return estimate_of(ByContent(jpeg))
 
     def criterion(self, smoothed: Tensor, batch: Batch) -> Tensor:
         """See ``BlindRule.criterion``."""
@@ -130,7 +129,7 @@ class NearestReJPEG(NearestEstimate):
 
     def make(self, jpeg: CompressedImage) -> Tensor:
         """Return the reference, (1, C, H, W) in [0, 1]."""
-        return shifted_jpeg(jpeg)
+        return rejpeg_of(ByContent(jpeg))
 
 
 class Discrepancy(BlindRule):
