@@ -55,7 +55,7 @@ def test_every_run_of_a_grid_parses(path, capsys, monkeypatch, tmp_path):
     grid = replace(read_grid(str(path), []), images=["samples/coffee.png"])
     all_runs = runs_of(grid, Path(), Path("runs"))
     kinds = {str(run.config["model"]): run for run in all_runs}
-    for run in list(kinds.values())[:8]:
+    for run in list(kinds.values())[:: max(len(kinds) // 4, 1)]:
         Path("run.yaml").write_text(yaml.safe_dump(run.config))
         with pytest.raises(SystemExit) as stop:
             main(["fit", "--config", "run.yaml", "--print_config"])
