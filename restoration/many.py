@@ -66,6 +66,7 @@ def restore_many(
     """
     seconds = None if budget is None else seconds_of(budget)
     settings = Settings(preset, seed, device, tile, history, quality, network, seconds, strength)
+    told = None if advance is None else passing(advance)
     shared = shared_by(settings)  # outside of the generator: what is wrong is told at once
 
     def each() -> Iterator[tuple[Given, Image.Image | None, Report | RestorationError]]:
@@ -77,11 +78,32 @@ def restore_many(
                     with foreseen(file):
                         picture = read_picture(file, max_pixels, strict)
                         image, report = restore_read(
-                            picture, file, settings, None, advance, began, shared
+                            picture, file, settings, None, told, began, shared
                         )
+                except Raised as stop:
+                    raise stop.error from None
                 except RestorationError as error:
                     yield source, None, error
                 else:
                     yield source, image, report
 
     return each()
+
+
+class Raised(BaseException):
+    """What the user's own function raised: it is meant for the user, and ends the work."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def passing(advance: Advance) -> Advance:
+    """Have what a function raises pass by ``foreseen``, as ``Raised``."""
+
+    def told(done: int, total: int) -> None:
+        try:
+            advance(done, total)
+        except Exception as error:
+            raise Raised(error) from error
+
+    return told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from restoration.errors import enough_memory
 from restoration.formats.opening import MOST_PIXELS
 from restoration.jpeg import Source, file_of, read_picture, read_truth, to_tensor
 from restoration.pipeline import Advance
@@ -66,8 +67,9 @@ def restore(
     """
     began = time.monotonic()
     file = file_of(source)
-    picture = read_picture(file, max_pixels, strict)
-    clean = None if truth is None else to_tensor(read_truth(file_of(truth), picture))
+    with enough_memory(file):
+        picture = read_picture(file, max_pixels, strict)
+        clean = None if truth is None else to_tensor(read_truth(file_of(truth), picture))
     seconds = None if budget is None else seconds_of(budget)
     settings = Settings(preset, seed, device, tile, history, quality, network, seconds, strength)
     return restore_read(picture, file, settings, clean, advance, began)

@@ -278,6 +278,25 @@ def test_many_pictures_take_the_options_of_one():
     assert report.preset == one.report.preset == "within 1 s"
 
 
+def test_what_an_own_function_raises_ends_the_work():
+    def advance(*units):
+        raise ZeroDivisionError("by the user")
+
+    for work in (restoration.restore, lambda *a, **o: list(restoration.restore_many([*a], **o))):
+        with pytest.raises(ZeroDivisionError, match="by the user"):
+            work("photo.jpg", preset="fast", advance=advance)
+
+
+@pytest.mark.parametrize("read", ["read_picture", "read_truth"])
+def test_too_little_memory_to_read_is_one_line(read, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(f"restoration.public.{read}", fail)
+    with pytest.raises(restoration.RestorationError, match="the memory does not suffice"):
+        restoration.restore("photo.jpg", preset="fast", truth="photo.jpg")
+
+
 def one_of_many(source, **options):
     ((_, image, report),) = restoration.restore_many([source], **options)
     if image is None:

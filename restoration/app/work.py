@@ -204,6 +204,9 @@ class Desk(AbstractContextManager["Desk"]):
             if work.stopped:
                 return
             self.busy = True
+            if self.peer.process.poll() is not None:  # it died while it had nothing to do
+                self.peer.close()
+                self.peer = Peer(self.module, {})
         died = False
         try:
             for ended, told in self.peer.do(picture.task):
@@ -213,7 +216,7 @@ class Desk(AbstractContextManager["Desk"]):
                     picture.error = str(told)
                 else:
                     picture.report = told
-        except (OSError, EOFError, pickle.UnpicklingError):
+        except (OSError, EOFError, pickle.UnpicklingError, MemoryError):
             died = True
         with self.changed:
             self.busy = False

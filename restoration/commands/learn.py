@@ -14,6 +14,7 @@ from restoration.commands.restore_plan import check_writable
 from restoration.errors import Interrupted, RestorationError, UsageError
 from restoration.formats.opening import MOST_PIXELS
 from restoration.support.durations import typed
+from restoration.support.files import alone_in
 from restoration.support.progress import Display
 from restoration.support.usage import DEVICES, Parser, duration, seed
 
@@ -97,7 +98,7 @@ def learn_from(
         Why files were left out.
 
     Raises:
-        RestorationError: see ``run``.
+        RestorationError: see ``run``; or another process learns this library.
         Interrupted: the user stopped it.
     """
     # these import torch: seconds
@@ -116,10 +117,7 @@ def learn_from(
         spent = before.spent
         print(f"going on with {library}: {before.summary()}", file=sys.stderr)
         if spent >= budget:
-            print(
-                f"its budget is spent; for more give --budget, say {typed(2 * spent)}",
-                file=sys.stderr,
-            )
+            tell_spent(spent)
             return refused
     cache = library.with_name(library.name + CACHE)
     cache.mkdir(exist_ok=True)
@@ -128,36 +126,45 @@ def learn_from(
         refused.append(error)
         print(f"restoration learn: left out: {error}", file=sys.stderr)
 
-    began = time.monotonic()
-    pictures = prepared(paths, cache, refuse, PREPARATION * (budget - spent), most)
-    late = len(paths) - len(pictures) - len(refused)
-    if late:
-        print(f"no time for {late} of {len(paths)} files in this budget", file=sys.stderr)
-    if not pictures:
-        raise RestorationError(
-            f"none of {len(paths)} files can be learned from"
-            + ("; give a longer --budget" if late else "")
-        )
-    took = time.monotonic() - began
-    if took >= budget - spent:
-        raise RestorationError("the first estimates took all the time; give a longer --budget")
-    # that of a library is kept
-    size = USUAL if library.exists() else size_within(budget - took, device)
-    progress = LearningProgress(budget)
-    with progress.display:
-        learn(
-            pictures,
-            library,
-            description_for(pictures, seed, size),
-            budget,
-            prepared=took,
-            device=device,
-            told=progress.step,
-            workers=min(GPU_WORKERS, cores() - 1) if device == "cuda" else 0,
-        )
-    summary = description_of(read_library(library), library).summary()
-    print(f"{library}: {summary}", file=sys.stderr)
-    return refused
+    with alone_in(cache):
+        began = time.monotonic()
+        pictures = prepared(paths, cache, refuse, PREPARATION * (budget - spent), most)
+        late = len(paths) - len(pictures) - len(refused)
+        if late:
+            print(f"no time for {late} of {len(paths)} files in this budget", file=sys.stderr)
+        took = time.monotonic() - began
+        if library.exists() and ((late and not pictures) or took >= budget - spent):
+            tell_spent(budget)  # but for less than it takes to read the files
+            return refused
+        if not pictures:
+            raise RestorationError(
+                f"none of {len(paths)} files can be learned from"
+                + ("; give a longer --budget" if late else "")
+            )
+        if took >= budget - spent:
+            raise RestorationError("the first estimates took all the time; give a longer --budget")
+        # that of a library is kept
+        size = USUAL if library.exists() else size_within(budget - took, device)
+        progress = LearningProgress(budget)
+        with progress.display:
+            learn(
+                pictures,
+                library,
+                description_for(pictures, seed, size),
+                budget,
+                prepared=took,
+                device=device,
+                told=progress.step,
+                workers=min(GPU_WORKERS, cores() - 1) if device == "cuda" else 0,
+            )
+        summary = description_of(read_library(library), library).summary()
+        print(f"{library}: {summary}", file=sys.stderr)
+        return refused
+
+
+def tell_spent(budget: float) -> None:
+    """Say that there is a library and no time to go on with it."""
+    print(f"its budget is spent; for more give --budget, say {typed(2 * budget)}", file=sys.stderr)
 
 
 def prepared(

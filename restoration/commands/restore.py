@@ -72,8 +72,9 @@ def run(options: argparse.Namespace) -> int:
 
                 return stack.enter_context(shared_by(settings_of(options)))
 
+            todo = [not is_done(job, options) for job in jobs]
             for number, job in enumerate(jobs, 1):
-                ending = all_in(reports, len(jobs) + 1 - number)
+                ending = all_in(reports, sum(todo[number - 1 :]))
                 count = f"[{number}/{len(jobs)}{ending}] " if len(jobs) > 1 else ""
                 reports.append(attempt(job, options, form, count, shared))
     except KeyboardInterrupt as stop:

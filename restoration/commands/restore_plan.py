@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,23 +86,30 @@ def plan(inputs: Sequence[Input], output: Path | None, form: Format = PNG_8) -> 
         (source, (source.parent if output is None else output / below) / safe_name(source.stem))
         for source, below in inputs
     ]
-    stems = Counter(place for _, place in places)  # photo.jpg and photo.jpeg keep their suffixes
+    # photo.jpg and photo.jpeg keep their suffixes
+    stems = Counter(written(place) for _, place in places)
     names = [
-        place.with_name(place.name if stems[place] == 1 else safe_name(source.name))
+        place.with_name(place.name if stems[written(place)] == 1 else safe_name(source.name))
         for source, place in places
     ]
-    taken = Counter(names)  # what a disk has no letters or no room for is not in them
-    jobs: dict[Path, Job] = {}
+    taken = Counter(map(written, names))  # what a disk has no letters or no room for is not in them
+    jobs: dict[str, Job] = {}
     for (source, _), place in zip(places, names, strict=True):
-        name = place.name if taken[place] == 1 else f"{place.name}-{short_hash(source.name)}"
+        alone = taken[written(place)] == 1
+        name = place.name if alone else f"{place.name}-{short_hash(source.name)}"
         target = place.with_name(name + MADE + form.suffixes[0])
-        if target in jobs:
+        if written(target) in jobs:
             raise UsageError(
-                f"{jobs[target].source} and {source} would both become {target}; give them one by "
-                "one, with folders of their own"
+                f"{jobs[written(target)].source} and {source} would both become {target}; give "
+                "them one by one, with folders of their own"
             )
-        jobs[target] = Job(source, target)
+        jobs[written(target)] = Job(source, target)
     return list(jobs.values())
+
+
+def written(path: Path) -> str:
+    """Tell what paths have in common that some disks take for one: capitals, composed letters."""
+    return unicodedata.normalize("NFC", str(path)).casefold()
 
 
 def check_folder(output: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from copy import deepcopy
 
 import torch
@@ -18,14 +19,21 @@ TIMED = 3  # steps
 NUMBER, SIDE = 8, 64  # windows in a batch, and pixels of their sides, in all learning
 
 
+def unchanged(device: str) -> AbstractContextManager[None]:
+    """Leave the random numbers of whoever called us as they are."""
+    index = [torch.cuda.current_device()] if device == "cuda" else []
+    return torch.random.fork_rng(devices=index)
+
+
 def correction_pace(device: str) -> float:
     """Measure the seconds of a step of a network that corrects an estimate.
 
     Args:
         device: "cpu", "cuda" or "mps".
     """
-    image = torch.rand(NUMBER, 3, SIDE, SIDE, device=device)
-    return seconds_of_step(CorrectionNetwork(3), (image, image), device)
+    with unchanged(device):
+        image = torch.rand(NUMBER, 3, SIDE, SIDE, device=device)
+        return seconds_of_step(CorrectionNetwork(3), (image, image), device)
 
 
 def deblocking_pace(net: DeblockingNetwork, device: str) -> float:
@@ -35,7 +43,8 @@ def deblocking_pace(net: DeblockingNetwork, device: str) -> float:
         net: the network; it is not changed.
         device: "cpu", "cuda" or "mps".
     """
-    image = torch.rand(NUMBER, 3, SIDE, SIDE, device=device)
+    with unchanged(device):
+        image = torch.rand(NUMBER, 3, SIDE, SIDE, device=device)
     return seconds_of_step(net, (image, torch.zeros(NUMBER, 2, device=device)), device)
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from filelock import FileLock, Timeout
+
 from restoration.errors import RestorationError
 
 UMASK = os.umask(0)  # which can only be asked for by setting it
@@ -59,11 +61,31 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         os.chmod(temporary, mode)
         os.replace(temporary, path)
     except OSError as error:
-        raise RestorationError(f"cannot write {path}: {error.strerror}") from error
+        raise RestorationError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         if temporary is not None:
             with suppress(OSError):
                 os.unlink(temporary)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same folder from it.
+
+    Raises:
+        RestorationError: one is in it, or it cannot be written.
+    """
+    lock = FileLock(folder / "lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RestorationError(f"another process works in {folder}") from error
+    except OSError as error:
+        raise RestorationError(f"cannot write {folder}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_atomically(path: Path, content: bytes) -> None:

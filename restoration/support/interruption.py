@@ -14,11 +14,12 @@ from restoration.errors import Interrupted
 class Interruption(AbstractContextManager["Interruption"]):
     """Remember Ctrl-C instead of raising it; a second one is raised at once.
 
-    SIGTERM, which schedulers send before they kill, counts as Ctrl-C: Lightning would end the
-    process as if all were done.
+    SIGTERM, which schedulers send before they kill, counts as a first Ctrl-C: Lightning would end
+    the process as if all were done. It is no second one: where all processes of a job get it, the
+    one that started this one asks for the same by another signal.
 
     Attributes:
-        asked: the signal by which the end was asked for, if it was.
+        asked: the first signal by which the end was asked for, if it was.
     """
 
     def __init__(self) -> None:
@@ -33,10 +34,10 @@ class Interruption(AbstractContextManager["Interruption"]):
         return self
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Remember the first call, raise at the second."""
-        if self.asked:
+        """Remember the first call, raise at a second Ctrl-C."""
+        if self.asked == number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.asked = number
+        self.asked = self.asked or number
 
     def ended_by(self, exception: BaseException) -> None:
         """Give Ctrl-C back after what ended Lightning's loop.

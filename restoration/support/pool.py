@@ -12,9 +12,17 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from restoration.support.processes import Peer
+
+
+@dataclass(frozen=True)
+class Unforeseen:
+    """What a thread raised; whoever waits for it raises it in its place."""
+
+    error: Exception
 
 
 class Pool(AbstractContextManager["Pool"]):
@@ -93,6 +101,9 @@ class Pool(AbstractContextManager["Pool"]):
 
         Yields:
             Number and result of each task, as they end; None for a task whose process died.
+
+        Raises:
+            Exception: a task could not be sent, or what was told not be read: too little memory.
         """
         todo: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         said: queue.SimpleQueue[tuple[int, bool, Any]] = queue.SimpleQueue()
@@ -109,6 +120,8 @@ class Pool(AbstractContextManager["Pool"]):
         try:
             while left:
                 index, ended, value = said.get()
+                if isinstance(value, Unforeseen):
+                    raise value.error
                 if ended:
                     left -= 1
                     yield index, value
@@ -136,3 +149,7 @@ class Pool(AbstractContextManager["Pool"]):
                 if number in self.peers:
                     self.peers.pop(number).close()
                 said.put((index, True, None))
+            except Exception as error:
+                if number in self.peers:  # half a message lies in its pipe
+                    self.peers.pop(number).close()
+                said.put((index, False, Unforeseen(error)))

@@ -59,8 +59,11 @@ class Peer:
             yield ended, value
 
     def interrupt(self) -> None:
-        """Ask the process to end what it does, as Ctrl-C would."""
-        self.process.send_signal(signal.SIGINT)
+        """Ask the process to end what it does, as Ctrl-C would; Windows can only end it."""
+        if os.name == "nt":
+            self.process.terminate()
+        else:
+            self.process.send_signal(signal.SIGINT)
 
     def kill(self) -> None:
         """End the process, whatever it does; who waits for a message sees the end of the pipe."""

@@ -81,6 +81,15 @@ def test_a_bad_picture_does_not_end_the_others(visits):
         assert archive.read("a-2.restored.png") == b"restored"
 
 
+def test_a_process_that_died_with_nothing_to_do_fails_no_picture(visits):
+    assert visits.begin("page", ["a.jpg"], FAST).over.wait(20)
+    visits.desk.peer.process.kill()
+    visits.desk.peer.process.wait()
+    work = visits.begin("page", ["a.jpg"], FAST)
+    assert work.over.wait(20)
+    assert [(p.report, p.error) for p in work.pictures] == [({"recipe": FAST}, None)]
+
+
 def test_requests_wait_for_each_other_and_cancelling_hands_on(visits):
     first = visits.begin("one", ["slow.jpg", "a.jpg"], FAST)
     ready(first)

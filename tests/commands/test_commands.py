@@ -1,6 +1,7 @@
 """What the commands decide before and after the work: names, plans, refusals, durations."""
 
 import io
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -266,3 +267,21 @@ def test_names_that_are_alike_once_written_are_told_apart(tmp_path):
     assert all(len(name) < 200 for name in targets)
     again = [job.target.name for job in plan(inputs[::-1], tmp_path / "out")]
     assert again == targets[::-1]  # whatever the order
+
+
+def test_names_that_a_disk_takes_for_one_are_told_apart(tmp_path):
+    """Capitals on macOS, Windows and memory cards; letters with accents in one part or two."""
+    names = [
+        "a/Photo.jpg",
+        "b/photo.jpg",
+        "IMG_1.JPG",
+        "img_1.jpg",
+        "a/\u00e9.jpg",
+        "b/e\u0301.jpg",
+    ]
+    for output in (tmp_path / "out", None):
+        jobs = plan([Input(tmp_path / name) for name in names], output)
+        targets = [unicodedata.normalize("NFC", str(job.target)).casefold() for job in jobs]
+        assert len(set(targets)) == len(names)
+    with pytest.raises(UsageError, match="would both become"):
+        plan([Input(tmp_path / name / "photo.jpg") for name in "aA"], tmp_path / "out")

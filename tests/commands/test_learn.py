@@ -2,7 +2,8 @@
 
 import json
 import re
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
 from itertools import count
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from restoration.__main__ import main
 from restoration.commands import learn, restore
 from restoration.internal_learning.library import checkpoint, learning, module, pictures, sizes
 from restoration.support import progress
+from restoration.support.files import alone_in
 
 
 @pytest.fixture
@@ -87,6 +89,50 @@ def test_learning_takes_the_seed_the_depth_and_the_largest_size(
     (told,) = (line for line in capsys.readouterr().err.splitlines() if ": left out: " in line)
     assert "d.jpg is too large: 113 x 96 pixels" in told
     assert learned == [(2, 7)]
+
+
+@pytest.fixture
+def learned_already(folder, tmp_path, monkeypatch):
+    """A library whose budget of an hour has a second left."""
+    library = tmp_path / "library.ckpt"
+
+    def describe(shown, path, description, *_, **__):
+        spent = replace(description, spent=3599.0)
+        torch.save({"state_dict": {}, "library": asdict(spent)}, path)
+
+    monkeypatch.setattr(learning, "learn", describe)
+    monkeypatch.setattr(sizes, "size_within", lambda seconds, device: sizes.USUAL)
+    monkeypatch.setattr(pictures, "first_estimate", lambda file: torch.zeros(1, 3, 96, 112))
+    (folder / "0.jpg").unlink()
+    (folder / "b.jpg").unlink()
+    assert main(["learn", str(folder), "-o", str(library)]) == 0
+    return library
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_budget_that_is_spent_on_reading_the_files_is_spent(
+    learned_already, folder, capsys, monkeypatch, cached
+):
+    """With the estimates at hand reading takes longer than is left; without, there are none."""
+    prepare = learn.prepared
+
+    def slowly(*given):
+        monkeypatch.setattr(learn.time, "monotonic", lambda now=time.monotonic: now() + 5)
+        return prepare(*given) if cached else []
+
+    monkeypatch.setattr(learn, "prepared", slowly)
+    monkeypatch.setattr(learning, "learn", None)  # which is not called
+    before = learned_already.read_bytes()
+    assert main(["learn", str(folder), "-o", str(learned_already)]) == 0
+    told = capsys.readouterr().err
+    assert "its budget is spent; for more give --budget, say 2h" in told
+    assert learned_already.read_bytes() == before
+
+
+def test_a_library_that_another_process_learns_is_left_alone(learned_already, folder, capsys):
+    with alone_in(learned_already.with_name("library.ckpt.estimates")):
+        assert main(["learn", str(folder), "-o", str(learned_already)]) == 1
+    assert "another process works in" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -1,8 +1,10 @@
 """The command ``restore`` and its Python form: files in, files out."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,6 +43,26 @@ def test_fast_beats_the_jpeg_and_reports_it(photo, capsys, monkeypatch):
     assert report["restored"]["psnr"] > report["jpeg"]["psnr"] + 1.3
     assert report["quality"] == 10
     assert report["size"] == [192, 192]
+
+
+def test_files_that_are_skipped_take_no_time(monkeypatch):
+    names = ["a", "b", "c", "d"]
+    for name in names:
+        Path(f"{name}.jpg").write_bytes(Path("photo.jpg").read_bytes())
+    for name in "bc":
+        Path(f"{name}.restored.png").touch()
+    told = []
+
+    def display(text):
+        told.append(text())
+        return nullcontext(SimpleNamespace(advance=None))
+
+    monkeypatch.setattr("restoration.commands.restore.Display", display)
+    done = {"seconds": 600.0, "damage": None, "colours": None}
+    monkeypatch.setattr("restoration.commands.restore_file.restore_file", lambda *_: done)
+    monkeypatch.setattr("restoration.commands.restore.tell", lambda *_: None)
+    assert main([*FAST, *(f"{name}.jpg" for name in names)]) == 0
+    assert told == ["[1/4] a.jpg", "[4/4, all in about 10 min] d.jpg"]
 
 
 def test_a_jpeg_that_equals_its_original_is_told_and_compared(capsys):

@@ -117,6 +117,15 @@ def test_cells_that_the_paper_has_not_follow_its_own(tmp_path):
     assert names == ["low Q10 MSE", "low Q10 charb_hist", "low Q20 mine"]
 
 
+def test_cells_without_skips_stand_beside_nothing_of_the_paper(tmp_path):
+    """Which prints one table, and says that skips are worth a decibel."""
+    write_run(tmp_path, "a", 50, 27.0)
+    write_run(tmp_path, "a", 50, 26.0, skips=False)
+    best = better_weights(cells_of(read_records(tmp_path)[0]))
+    (row,) = table_1(best, skips=False, reading=None).rows
+    assert row[6:] == ["26.00", "", "", "0.2600", ""]
+
+
 def test_runs_that_are_best_at_their_end_are_told(tmp_path):
     write_run(tmp_path, "a", 100, 27.0)
     write_run(tmp_path, "b", 90, 27.0)  # of 100 steps: before the last twentieth

@@ -11,11 +11,12 @@ import restoration
 from restoration import pipeline
 from restoration.commands.restore import main
 from restoration.errors import RestorationError
-from restoration.internal_learning import budget
+from restoration.internal_learning import budget, pace
 from restoration.internal_learning.budget import FEWEST, LONGEST, RESERVE, START, Clock, recipe_in
 from restoration.internal_learning.work import Pace, networks_work, recipe_for
 from restoration.jpeg import compress, to_tensor
 from restoration.metrics import psnr
+from restoration.networks.deblocking import DeblockingNetwork
 from restoration.pipeline import restore_jpeg
 from restoration.presets import FAST, Preset
 from restoration.support.files import find
@@ -113,6 +114,16 @@ def test_the_pace_of_networks_counts_and_what_its_measurement_took(monkeypatch):
     now = iter([35.0])  # no time for networks: their pace is not asked
     monkeypatch.setattr(budget, "correction_pace", None)
     assert recipe_in(40, clock, 512, 768, FAST, "cpu", None) == FAST
+
+
+def test_to_measure_a_pace_leaves_random_numbers_as_they_are():
+    net = DeblockingNetwork((4,), (1,), 2)
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    pace.correction_pace("cpu")
+    pace.deblocking_pace(net, "cpu")
+    assert torch.equal(torch.rand(2), expected)
 
 
 def test_small_images_take_fewer_steps_or_none():

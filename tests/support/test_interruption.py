@@ -27,6 +27,17 @@ def test_the_first_is_remembered_and_the_second_raised():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+def test_a_schedulers_signal_is_no_second_ctrl_c(first):
+    """All processes of a job get it, and the one that started this one asks for the same."""
+    second = signal.SIGINT if first == signal.SIGTERM else signal.SIGTERM
+    with Interruption() as interruption:
+        os.kill(os.getpid(), first)
+        os.kill(os.getpid(), second)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interruption.asked == first
+
+
 @pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN])
 def test_a_run_that_ctrl_c_ended_is_told_in_a_line_and_gives_it_back(handler):
     interruption = Interruption().__enter__()

@@ -1,6 +1,7 @@
 """Processes that do tasks: what comes back, and what happens when they, or this one, end."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -81,6 +82,14 @@ def test_a_process_that_died_with_nothing_to_do_is_replaced(begun):
         assert not processes.ready
         if begun:
             processes.begin()
+        assert list(processes.run([("square", 3)])) == [(0, (9, "0"))]
+
+
+def test_what_cannot_be_sent_is_raised_and_the_pool_goes_on():
+    """As where the memory does not suffice for a message: nobody may wait for its answer."""
+    with pool(1) as processes:
+        with pytest.raises((AttributeError, pickle.PicklingError), match="lambda"):
+            list(processes.run([("square", 3), ("square", lambda: 4), ("square", 5)]))
         assert list(processes.run([("square", 3)])) == [(0, (9, "0"))]
 
 

@@ -81,7 +81,8 @@ def table_1(best: Cells, skips: bool, reading: str | None) -> Table:
     own -= {c for c in own if (c.network, c.quality, c.loss) in TABLES}
     for c in [*printed_cells, *sorted(own, key=str)]:
         network, quality, loss, cell = c.network, c.quality, c.loss, best.get(c)
-        printed, printed_ms_ssim = TABLES.get((network, quality, loss), (None, None))
+        cells = TABLES if skips else {}  # the paper prints one table: not both can be beside it
+        printed, printed_ms_ssim = cells.get((network, quality, loss), (None, None))
         rows.append(
             [
                 f"{network} Q{quality} {TITLES.get(loss, loss)}",
