@@ -127,9 +127,12 @@ class FitCLI(LightningCLI):
         kwargs["plugins"] = [*plugins, callbacks.AtomicCheckpointIO()]
         try:
             return super().instantiate_trainer(**kwargs)
-        except Exception:
+        except Exception as error:
             with suppress(OSError):
                 self.folder.rmdir()  # nothing ran in it
+            told = " ".join(str(error).split())
+            if type(error) in (ValueError, TypeError) and "Requirement '" not in told:
+                raise RestorationError(f"the trainer: {told}") from error
             raise
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import torch
@@ -114,7 +115,8 @@ class SingleImage(LightningDataModule):
     @property
     def input_name(self) -> str:
         """What the network is fed, and the seed of what is random there."""
-        return f"{self.input!r}, seed {torch.initial_seed()}"
+        told = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(self.input))  # where an object lies
+        return f"{' '.join(told.split())}, seed {torch.initial_seed()}"
 
     def read(self) -> tuple[CompressedImage, NDArray | None]:
         """Return the JPEG and the truth, both in the orientation in which the JPEG is stored."""

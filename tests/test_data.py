@@ -62,6 +62,23 @@ def test_the_estimate_comes_before_the_jpeg_and_the_noise(photo):
     assert torch.equal(z, torch.cat([first_estimate(jpeg.quantised), target, noise], 1))
 
 
+def test_an_input_has_one_name_wherever_its_parts_lie():
+    """Checkpoints compare it; an object's holds its address, an array's several lines."""
+
+    class Part:
+        pass
+
+    def data(scale):
+        noise = Noise(scale=scale)
+        noise.part, noise.rows = Part(), np.eye(3)
+        return SingleImage("photo.png", input=noise)
+
+    one, same, other = data(0.1), data(0.1), data(0.2)
+    assert one.input_name == same.input_name
+    assert one.input_name != other.input_name
+    assert "\n" not in one.input_name
+
+
 def test_the_batch_is_moved_once():
     data = prepared(image="samples/coffee.png", quality=10)
     batch = data.batch

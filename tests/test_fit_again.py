@@ -148,6 +148,17 @@ def test_a_finished_run_that_is_resumed_keeps_its_result(tmp_path):
     assert json.loads((folder / "result.json").read_text()) == before
 
 
+def test_what_was_lost_of_a_finished_run_is_written_again(tmp_path):
+    arguments = ["--trainer.max_steps", "3", "--curves.every", "1"]
+    folder, before = run(tmp_path, *arguments)
+    curves = (folder / "curves.csv").read_bytes()
+    for name in ("curves.csv", "result.json", "restored.png"):
+        (folder / name).unlink()
+    _, after = run(tmp_path, *arguments, "--ckpt_path", "last")
+    assert (folder / "curves.csv").read_bytes() == curves
+    assert after["projected"] == before["projected"]
+
+
 def test_ctrl_c_before_the_first_step_is_told(capsys, monkeypatch):
     def stopped(self, *arguments):
         raise KeyboardInterrupt

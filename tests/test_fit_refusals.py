@@ -168,6 +168,15 @@ def test_a_missing_gpu_is_one_line_and_exit_code_1(capsys):
     assert "gpu" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["accelerator", "strategy"])
+def test_a_trainer_that_cannot_be_made_is_one_line_and_exit_code_1(option, capsys):
+    assert main([*SMALL, f"--trainer.{option}", "foo"]) == 1
+    error = capsys.readouterr().err.strip()
+    assert "the trainer: " in error
+    assert "foo" in error
+    assert "\n" not in error
+
+
 def test_an_impossible_network_is_one_line_and_exit_code_1(capsys):
     assert main([*SMALL, "--model.net.init_args.skips", "[4]"]) == 1
     assert "5 filters, 1 skips" in capsys.readouterr().err

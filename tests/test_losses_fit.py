@@ -18,6 +18,7 @@ pytestmark = pytest.mark.usefixtures("empty_folder")
 BASIS = ["--config", "configs/base.yaml", "--config", "configs/net/low.yaml"]
 IMAGE = ["--data.image", "samples/coffee.png", "--data.quality", "10", "--data.crop", "64"]
 EVERY_STEP = ["--curves.every", "1", "--quality.every", "1"]
+ODD = ["--model.loss", f"{__name__}.Odd", "--model.loss.kind"]
 
 
 class Named(Loss):
@@ -25,6 +26,23 @@ class Named(Loss):
 
     def forward(self, output, batch, net):
         return {"loss": output.mean(), "psnr": output.mean()}
+
+
+class Odd(Loss):
+    """A loss that returns what cannot be minimised, or not be logged."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, output, batch, net):
+        mean = output.mean()
+        return {
+            "number": {"loss": 0.5},
+            "row": {"loss": mean.reshape(1)},
+            "term": {"loss": mean, "height": 3.0},
+            "flat": {"loss": mean.detach()},
+        }[self.kind]
 
 
 class Wide(nn.Module):
@@ -61,6 +79,14 @@ def test_a_new_loss_is_one_class_and_its_path(tmp_path):
     assert curves["brightness"][-1] < 0.6 * curves["brightness"][0]
 
 
+def test_the_best_step_is_that_of_the_curve_whenever_it_is_measured(tmp_path):
+    options = ["--trainer.max_steps", "7", "--quality.every", "2", "--curves.every", "2"]
+    curves, result = run(tmp_path, "--config", "configs/loss/mse.yaml", *options)
+    assert curves["step"].tolist() == [2, 4, 6]
+    assert result["best"]["step"] == curves["step"][curves["psnr_smoothed"].argmax()]
+    assert result["best"]["psnr"] == pytest.approx(curves["psnr_smoothed"].max(), abs=1e-4)
+
+
 @pytest.mark.parametrize("name", ["kl_p_mse", "kl_q_mse"])
 def test_the_sum_of_logged_terms_is_the_loss(tmp_path, name):
     curves, result = run(
@@ -88,6 +114,13 @@ def test_the_output_of_least_sure_is_kept(tmp_path, name):
             ["--model.net", f"{__name__}.Wide"],
             "the network makes (1, 3, 64, 128) of an image",
         ),
+        ([*ODD, "number"], "Odd's 'loss' must be a tensor of no dimension, not a float"),
+        (
+            [*ODD, "row"],
+            "Odd's 'loss' must be a tensor of no dimension, not a Tensor of shape (1,)",
+        ),
+        ([*ODD, "term"], "Odd's 'height' must be a tensor of no dimension, not a float"),
+        ([*ODD, "flat"], "Odd has no gradient"),
     ],
 )
 def test_own_parts_that_do_not_fit_are_one_line(option, told, capsys):

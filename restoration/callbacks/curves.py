@@ -104,8 +104,11 @@ class Curves(Callback):
             write_atomically(self.directory / CURVES, text.getvalue().encode())
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Write what is left; a run too short for a row leaves a header."""
+        """Fetch what is left."""
         self.flush(trainer)
+
+    def on_fit_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Write all, also of a run that had ended; one too short for a row leaves a header."""
         self.write(trainer)
 
     def on_exception(

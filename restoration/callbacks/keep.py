@@ -81,7 +81,7 @@ class BestStep(NeedsSmoothing, KeepImage):
     """Keep the smoothed output of highest PSNR: an oracle, for reports; silent without truth.
 
     Args:
-        every: Steps between two comparisons.
+        every: Steps between two comparisons, beside those at which the quality is measured.
     """
 
     name = "best"
@@ -101,12 +101,11 @@ class BestStep(NeedsSmoothing, KeepImage):
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         """Compare the smoothed output with the best so far."""
-        if self.truth is not None and trainer.global_step % self.every == 0:
-            image = outputs["smoothed"]
-            value = outputs.get("psnr_smoothed")
-            self.offer(
-                psnr(image, self.truth) if value is None else value, trainer.global_step, image
-            )
+        step, value = trainer.global_step, outputs.get("psnr_smoothed")
+        if self.truth is None or (value is None and step % self.every):
+            return
+        image = outputs["smoothed"]
+        self.offer(psnr(image, self.truth) if value is None else value, step, image)
 
 
 class LeastSURE(KeepImage):

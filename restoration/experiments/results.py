@@ -129,7 +129,7 @@ def read_record(folder: Path) -> Record | None:
     except (OSError, ValueError, KeyError, TypeError, ArgumentError, csv.Error) as error:
         line = " ".join(str(error).split())
         raise RestorationError(
-            f"{folder}: damaged ({line}); the next sweep does it anew"
+            f"{folder}: damaged ({line}); the next sweep does it anew if you delete its {RESULT}"
         ) from error
 
 

@@ -198,7 +198,7 @@ def run_of(
 
 def digest(content: Any) -> str:
     """Hash what JSON can hold, whatever the order of its keys."""
-    canonical = json.dumps(content, sort_keys=True)
+    canonical = json.dumps(content, sort_keys=True, default=str)  # YAML has dates, too
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 

@@ -42,6 +42,8 @@ def seconds_of(runs: Sequence[Run]) -> float:
             )
         pixels, data = 1, run.config["data"]
         if data.get("crop"):
+            if not isinstance(data["crop"], int):
+                raise RestorationError(f"data.crop is {data['crop']}: an integer is wanted")
             pixels = data["crop"] ** 2
         else:
             with Image.open(data["image"]) as image:
@@ -77,5 +79,10 @@ def seconds_per_pixel(model: dict) -> float:
             scored(made.loss, net(z), batch, net)["loss"].backward()
             optimizer.step()
         return (time.perf_counter() - began) / STEPS / SIDE**2
+    except RestorationError:
+        raise
+    except Exception as error:
+        line = " ".join(f"{type(error).__name__} {error}".split())
+        raise RestorationError(f"a step of the runs cannot be timed: {line}") from error
     finally:
         torch.set_num_threads(threads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from restoration.batch import Batch
@@ -56,5 +57,16 @@ def scored(loss: Loss, output: Tensor, batch: Batch, net: Network) -> dict[str, 
     if not isinstance(values, dict) or "loss" not in values:
         raise RestorationError(
             f"{type(loss).__name__} must return a dictionary of scalars, one named 'loss'"
+        )
+    for name, value in values.items():
+        if not isinstance(value, Tensor) or value.ndim:
+            kind = type(value).__name__
+            kind += f" of shape {tuple(value.shape)}" if isinstance(value, Tensor) else ""
+            raise RestorationError(
+                f"{type(loss).__name__}'s {name!r} must be a tensor of no dimension, not a {kind}"
+            )
+    if torch.is_grad_enabled() and not values["loss"].requires_grad:
+        raise RestorationError(
+            f"{type(loss).__name__} has no gradient: nothing can be learned from it alone"
         )
     return values

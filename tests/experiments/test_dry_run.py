@@ -36,6 +36,7 @@ def test_a_dry_run_lists_and_estimates_and_runs_nothing(monkeypatch, capsys):
     [
         ({"trainer": {"max_steps": None}}, "trainer.max_steps is None"),
         ({"trainer": {"max_steps": -1}}, "trainer.max_steps is -1"),
+        ({"data": {"crop": "large"}}, "data.crop is large: an integer is wanted"),
         ({"model": 3}, "model must hold settings, not 3"),
         ({"model": {"loss": {"init_args": {"no": 1}}}}, "the model of the runs"),
     ],
@@ -46,6 +47,15 @@ def test_what_cannot_be_estimated_is_one_line(settings, told, capsys):
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1
+
+
+def test_a_step_that_fails_is_one_line(monkeypatch):
+    def fail(*_):
+        raise IndexError("too few\nrows")
+
+    monkeypatch.setattr(timing, "scored", fail)
+    with pytest.raises(RestorationError, match="cannot be timed: IndexError too few rows"):
+        timing.seconds_per_pixel(runs(losses=["mse"])[0].config["model"])
 
 
 def test_a_step_is_timed_for_what_it_is():

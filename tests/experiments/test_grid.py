@@ -1,5 +1,6 @@
 """Grids: what their YAML may say, and which runs they are."""
 
+import datetime
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,12 @@ def test_any_grid_is_one_or_is_refused(content):
     except RestorationError as error:
         said = str(error)
     assert "\n" not in said
+
+
+def test_what_json_cannot_hold_counts_in_a_runs_identity():
+    """YAML reads 2024-01-01 as a date."""
+    days = [runs(set={"name": datetime.date(2024, 1, day)})[0].identity for day in (1, 2, 1)]
+    assert days[0] == days[2] != days[1]
 
 
 def test_a_missing_image_names_the_folder():

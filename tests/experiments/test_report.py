@@ -9,7 +9,7 @@ from restoration.experiments.protocol import (
     better_weights,
     cells_of,
 )
-from restoration.experiments.report.document import Document, Table
+from restoration.experiments.report.document import Document, Figure, Table
 from restoration.experiments.report.paper import TABLES
 from restoration.experiments.report.tables import coverage, table_1
 from restoration.experiments.results import one_experiment, read_records
@@ -92,6 +92,13 @@ def test_printed_numbers_of_the_paper():
     assert TABLES["high", 25, "kl_q_mse"] == (29.37, 0.947)
     assert TABLES["low", 10, "sure"] == (23.66, 0.826)
     assert TABLES["medium", 15, "kl_p_sure"] == (26.26, 0.908)
+
+
+def test_a_figure_of_an_image_of_any_name_is_linked():
+    assert (
+        "](panels_my%20photo%20%281%29_low.png)"
+        in Figure("panels_my photo (1)_low", "a caption", b"").markdown()
+    )
 
 
 def test_text_is_escaped():

@@ -9,6 +9,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from restoration.support.files import write_atomically
 
@@ -83,7 +84,7 @@ class Figure:
 
     def markdown(self) -> str:
         """Render as Markdown."""
-        return f"![{self.caption}]({self.name}.png)\n\n*{self.caption}*"
+        return f"![{self.caption}]({quote(self.name)}.png)\n\n*{self.caption}*"
 
     def html(self) -> str:
         """Render as HTML with the picture inside."""

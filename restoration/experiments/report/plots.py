@@ -72,6 +72,7 @@ def psnr_figure(network: str, quality: int, cells: Sequence[Cell]) -> Figure:
         name = "psnr" + reported(cell.configuration)
         steps, values = mean_curve(cell.records, name)
         label = literal(name_of(cell.configuration))
+        label = f" {label}" if label.startswith("_") else label  # which a legend leaves out
         label += f" ({number} of {max(numbers)} images)" if number < max(numbers) else ""
         (line,) = axis.plot(steps, values, label=label, linewidth=1.1)
         marks = [(cell.epoch, np.interp(cell.epoch, steps, values), "*")]
