@@ -136,7 +136,10 @@ class FitCLI(LightningCLI):
             raise
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
-        """Leave out the callbacks that the trainer's own switches turn off."""
+        """Leave out callbacks that the trainer's switches turn off; put the user's own after ours.
+
+        So they see what was smoothed and measured, and what they add is recorded.
+        """
         off: tuple[type[Callback], ...] = ()
         if config.get("enable_progress_bar") is False:
             off += (ProgressBar,)
@@ -146,7 +149,9 @@ class FitCLI(LightningCLI):
         if Checkpoint in off:
             kept.append(CleanEnd())
         first = next(i for i, c in enumerate(kept) if isinstance(c, Curves))  # which records them
-        kept[first:first] = self.config_init[self.subcommand].rules
+        own, config["callbacks"] = config.get("callbacks") or [], None
+        own = own if isinstance(own, list) else [own]
+        kept[first:first] = [*self.config_init[self.subcommand].rules, *own]
         check_rules(kept, self.config_init[self.subcommand].result.keep)
         return super()._instantiate_trainer(config, kept)
 

@@ -42,7 +42,7 @@ def folder(tmp_path, monkeypatch):
 
 def test_the_documents_are_read_as_they_should_be():
     assert len(COMMANDS) == 3
-    assert len(PARTS) == 4
+    assert len(PARTS) == 5
     assert len(OPTIONS) > 20
 
 

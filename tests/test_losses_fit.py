@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Callback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
@@ -43,6 +44,13 @@ class Odd(Loss):
             "term": {"loss": mean, "height": 3.0},
             "flat": {"loss": mean.detach()},
         }[self.kind]
+
+
+class Brightness(Callback):
+    """A callback that looks at what was smoothed and measured, and adds to it."""
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, index):
+        outputs["brightness"] = outputs["smoothed"].mean() + 0 * outputs["psnr_smoothed"]
 
 
 class Wide(nn.Module):
@@ -85,6 +93,13 @@ def test_the_best_step_is_that_of_the_curve_whenever_it_is_measured(tmp_path):
     assert curves["step"].tolist() == [2, 4, 6]
     assert result["best"]["step"] == curves["step"][curves["psnr_smoothed"].argmax()]
     assert result["best"]["psnr"] == pytest.approx(curves["psnr_smoothed"].max(), abs=1e-4)
+
+
+def test_own_callbacks_see_what_is_measured_and_what_they_add_is_recorded(tmp_path):
+    own = ["--trainer.callbacks+", f"{__name__}.Brightness", "--trainer.max_steps", "4"]
+    curves, _ = run(tmp_path, "--config", "configs/loss/mse.yaml", *own)
+    assert np.isfinite(curves["brightness"]).all()
+    assert (np.diff(curves["brightness"]) != 0).all()
 
 
 @pytest.mark.parametrize("name", ["kl_p_mse", "kl_q_mse"])
