@@ -7,7 +7,7 @@ import difflib
 import inspect
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NoReturn
 
@@ -18,7 +18,12 @@ DEVICES = ("auto", "cpu", "cuda", "mps")  # cuda: NVIDIA's (and AMD's) GPUs, mps
 SMALLEST_TILE = 128  # pixels; smaller ones would be mostly surroundings
 # Of what jsonargparse says: the option, its types, the value that was given
 KEY = re.compile(r'(?:Parser key|Problem with given class_path|key) "([\w.]+)"')
-EXPECTED = re.compile(r"Expected an? <class '(\w+)'>")
+EXPECTED = re.compile(
+    r"Expected an? (?:<class '(?P<type>[\w.]+)'>|typing\.Literal\[(?P<values>.*?)\]|"
+    r"(?P<path>dot import path) string)"
+)
+WORDS = {"NoneType": "null", "collections.abc.Iterable": "list"}  # of types, as YAML has them
+NO_PATH = re.compile(r"Expected a dot import path string: (\S+)")
 VALUE = re.compile(r"(?:Given value|Got value): (.*?)(?: \(|$)")
 NOT_TAKEN = re.compile(r"Option '(\w+)' is not accepted")
 NO_CLASS = re.compile(r"module '([\w.]+)' has no attribute '(\w+)'")
@@ -36,7 +41,7 @@ def plain(message: str, options: Iterable[str]) -> str:
     line = " ".join(message.split())
     key, value = KEY.search(line), VALUE.search(line)
     if key and value:  # of the alternatives that jsonargparse lists, the types are what helps
-        expected = " or ".join(dict.fromkeys(EXPECTED.findall(line))) or "something else"
+        expected = " or ".join(dict.fromkeys(alternatives(line))) or "something else"
         return f"{key[1]}: {value[1]} was given where {expected} is expected"
     if key and (found := NO_CLASS.search(line)):
         module, name = found.groups()
@@ -45,11 +50,22 @@ def plain(message: str, options: Iterable[str]) -> str:
         return f"{key[1]}: no module {found[1]} is found; its folder belongs on PYTHONPATH"
     if key and (found := NO_KIND.search(line)):
         return f"{key[1]}: {found[1]} is no {found[2]}"
+    if key and (found := NO_PATH.search(line)):
+        return f"{key[1]}: no class {found[1]} is known; give its path, such as module.{found[1]}"
     if found := NOT_TAKEN.search(line):
         return unknown("option", found[1], options)
     if line.startswith("unrecognized arguments:"):
         return unknown("option", line.split()[2].split("=")[0], options)
     return line
+
+
+def alternatives(message: str) -> Iterator[str]:
+    """Yield what jsonargparse says that an option takes: types, values, or a class's path."""
+    for found in EXPECTED.finditer(message):
+        if found["values"]:
+            yield from (value.strip("' ") for value in found["values"].split(","))
+        else:
+            yield WORDS.get(found["type"], found["type"]) if found["type"] else "a class's path"
 
 
 def unknown(kind: str, name: str, names: Iterable[str], prefix: str = "") -> str:

@@ -26,6 +26,19 @@ from restoration.support import usage
             'Parser key "x": wrong. Given value: 3',
             "x: 3 was given where something else is expected",
         ),
+        (
+            "Parser key \"x\": Expected a typing.Literal['P', 'Q']. Got value: R",
+            "x: R was given where P or Q is expected",
+        ),
+        (
+            'Parser key "x": Expected a dot import path string: Foo - Expected a <class '
+            "'collections.abc.Iterable'> - Expected a <class 'NoneType'> Given value: Foo",
+            "x: Foo was given where a class's path or list or null is expected",
+        ),
+        (
+            'Parser key "x": Expected a dot import path string: NoSuch',
+            "x: no class NoSuch is known; give its path, such as module.NoSuch",
+        ),
         ("Option 'sede' is not accepted", "unknown option sede, did you mean --seed?"),
         (
             "Parser key \"x\":\n Problem with given class_path 'argparse.Actoin':\n"
