@@ -107,7 +107,16 @@ class IndependentStrategy(DDPStrategy):
             self.launcher.kill(signal.SIGTERM)
 
     def wait(self) -> bool:
-        """Wait for the processes that this one started; tell whether all have done their work."""
-        processes = self.launcher.procs if isinstance(self.launcher, Launcher) else []
-        codes = [process.wait() for process in processes]
+        """Wait for the processes that this one started; tell whether all have done their work.
+
+        A scheduler that ends this one meanwhile ends them.
+        """
+        launcher = self.launcher
+        if not isinstance(launcher, Launcher):
+            return True
+        before = signal.signal(signal.SIGTERM, lambda number, _: launcher.kill(number))
+        try:
+            codes = [process.wait() for process in launcher.procs]
+        finally:
+            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
         return not any(codes)

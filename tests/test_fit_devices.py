@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import pytest
 from PIL import Image
 
 from restoration.__main__ import main
+from restoration.independent import IndependentStrategy, Launcher
 from tests.fits import SMALL, rows_of
 
-pytestmark = [pytest.mark.usefixtures("empty_folder", "libraries_may_warn"), pytest.mark.slow]
+pytestmark = pytest.mark.usefixtures("empty_folder", "libraries_may_warn")
 
 
+@pytest.mark.slow
 def test_two_devices_share_one_image(tmp_path):
     """Through the console script, whose name the second process is started by."""
     script = Path(sys.executable).with_name("restoration")
@@ -36,6 +39,7 @@ def test_two_devices_share_one_image(tmp_path):
     assert two[-1]["step"] == "12"
 
 
+@pytest.mark.slow
 def test_two_devices_take_an_image_each_and_exchange_nothing(tmp_path, photo):
     script = Path(sys.executable).with_name("restoration")
     Image.fromarray(photo[:64, :64]).save("a.png")
@@ -83,6 +87,7 @@ def test_two_devices_take_an_image_each_and_exchange_nothing(tmp_path, photo):
         assert json.loads(result.read_text())["steps"] == 16
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_ends_one_process_ends_the_runs_of_all_images(tmp_path, photo):
     for name in "ab":
         Image.fromarray(photo[:64, :64]).save(f"{name}.png")
@@ -107,3 +112,16 @@ def test_a_scheduler_that_ends_one_process_ends_the_runs_of_all_images(tmp_path,
     for run in runs:
         assert (run / "restored.png").exists()
         assert not (run / "result.json").exists()
+
+
+def test_a_first_process_that_waits_for_the_others_ends_them():
+    strategy = IndependentStrategy()
+    strategy._launcher = Launcher.__new__(Launcher)
+    strategy._launcher.procs = [subprocess.Popen(["sleep", "60"])]
+    began, before = time.monotonic(), signal.getsignal(signal.SIGTERM)
+    ended = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM))
+    ended.start()
+    assert not strategy.wait()
+    ended.join()
+    assert time.monotonic() - began < 30
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -41,7 +41,7 @@ class Odd(Loss):
         return {
             "number": {"loss": 0.5},
             "row": {"loss": mean.reshape(1)},
-            "term": {"loss": mean, "height": 3.0},
+            "term": {"loss": mean, "height": output},
             "flat": {"loss": mean.detach()},
         }[self.kind]
 
@@ -68,7 +68,7 @@ class Darkness(Loss):
     """A loss that only these tests know: the mean square of the output."""
 
     def forward(self, output, batch, net):
-        return {"loss": output.square().mean(), "brightness": output.mean()}
+        return {"loss": output.square().mean(), "brightness": output.mean(), "power": 2}
 
 
 def run(folder, *arguments, name="coffee-q10"):
@@ -84,6 +84,7 @@ def run(folder, *arguments, name="coffee-q10"):
 def test_a_new_loss_is_one_class_and_its_path(tmp_path):
     curves, result = run(tmp_path, "--model.loss", f"{__name__}.Darkness")
     assert result["loss"] == "Darkness()"
+    assert (curves["power"] == 2).all()
     assert curves["brightness"][-1] < 0.6 * curves["brightness"][0]
 
 
@@ -129,12 +130,12 @@ def test_the_output_of_least_sure_is_kept(tmp_path, name):
             ["--model.net", f"{__name__}.Wide"],
             "the network makes (1, 3, 64, 128) of an image",
         ),
-        ([*ODD, "number"], "Odd's 'loss' must be a tensor of no dimension, not a float"),
+        ([*ODD, "number"], "Odd has no gradient"),
         (
             [*ODD, "row"],
             "Odd's 'loss' must be a tensor of no dimension, not a Tensor of shape (1,)",
         ),
-        ([*ODD, "term"], "Odd's 'height' must be a tensor of no dimension, not a float"),
+        ([*ODD, "term"], "Odd's 'height' must be a tensor of no dimension, not a Tensor of"),
         ([*ODD, "flat"], "Odd has no gradient"),
     ],
 )

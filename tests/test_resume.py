@@ -46,8 +46,12 @@ def run_here(folder, extra=()):
         patch.chdir(folder)
         patch.setattr("sys.argv", ["restoration"])
         patch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+        threads = torch.get_num_threads()
         torch.set_num_threads(1)
-        assert main([*ARGUMENTS, *extra]) == 0
+        try:
+            assert main([*ARGUMENTS, *extra]) == 0
+        finally:
+            torch.set_num_threads(threads)
 
 
 def start_and_signal(folder, number, at_step, extra=()):
@@ -88,7 +92,8 @@ def test_a_killed_run_goes_on_to_the_same_end(tmp_path, whole):
     code, _ = start_and_signal(tmp_path, signal.SIGKILL, at_step=16)
     assert code == -signal.SIGKILL
     assert not (tmp_path / RUN / "result.json").exists()
-    resume(tmp_path)
+    onwards = [*COMMAND, "--ckpt_path", "last"]  # in a process that knows nothing of the run
+    subprocess.run(onwards, cwd=tmp_path, check=True, env=ENVIRONMENT, capture_output=True)
     assert_equal_runs(tmp_path / RUN, whole)
     assert len(list((tmp_path / RUN).parent.iterdir())) == 1
     assert len((tmp_path / RUN / "curves.csv").read_text().splitlines()) == 1 + STEPS // 2

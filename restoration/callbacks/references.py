@@ -6,7 +6,7 @@ Beside a GPU's run of half a minute they take seconds, so a sweep's process keep
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
+from collections.abc import Callable
 
 from torch import Tensor
 
@@ -15,32 +15,38 @@ from restoration.estimate.rejpeg import shifted_jpeg
 from restoration.jpeg import CompressedImage
 
 
-class ByContent:
-    """A JPEG that equals those of the same pixels, coefficients, tables, sampling and size."""
+class Latest:
+    """What was made of the latest JPEG; it is let go before something is made of another.
 
-    def __init__(self, jpeg: CompressedImage) -> None:
-        self.jpeg = jpeg
-        file, digest = jpeg.quantised, hashlib.sha256(jpeg.pixels.tobytes())
-        digest.update(repr((file.height, file.width, file.sampling)).encode())
-        for tensor in (*file.coefficients, *file.tables, *(file.widths or ())):
-            digest.update(repr((tuple(tensor.shape), tensor.dtype)).encode())
-            digest.update(tensor.numpy().tobytes())
-        self.key = digest.digest()
+    Args:
+        make: makes an image, (1, C, H, W) in [0, 1].
+    """
 
-    def __hash__(self) -> int:
-        return hash(self.key)
+    def __init__(self, make: Callable[[CompressedImage], Tensor]) -> None:
+        self.make = make
+        self.kept: tuple[bytes, Tensor] | None = None
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ByContent) and other.key == self.key
-
-
-@lru_cache(maxsize=1)
-def estimate_of(file: ByContent) -> Tensor:
-    """Restore without a network, in two passes: near enough, in less time; (1, C, H, W)."""
-    return first_estimate(file.jpeg.quantised, passes=2)
+    def of(self, jpeg: CompressedImage) -> Tensor:
+        """Return the image; nobody may write into it."""
+        key = digest(jpeg)
+        if self.kept is not None and self.kept[0] == key:
+            return self.kept[1]
+        self.kept = None
+        image = self.make(jpeg)
+        self.kept = key, image
+        return image
 
 
-@lru_cache(maxsize=1)
-def rejpeg_of(file: ByContent) -> Tensor:
-    """Return the mean of re-compressions, see ``shifted_jpeg``; (1, C, H, W)."""
-    return shifted_jpeg(file.jpeg)
+def digest(jpeg: CompressedImage) -> bytes:
+    """Hash all that an image may be made of: pixels, coefficients, tables, sampling and size."""
+    file, content = jpeg.quantised, hashlib.sha256(jpeg.pixels.tobytes())
+    content.update(repr((file.height, file.width, file.sampling)).encode())
+    for tensor in (*file.coefficients, *file.tables, *(file.widths or ())):
+        content.update(repr((tuple(tensor.shape), tensor.dtype)).encode())
+        content.update(tensor.numpy().tobytes())
+    return content.digest()
+
+
+# in two passes: near enough, in less time
+ESTIMATE = Latest(lambda jpeg: first_estimate(jpeg.quantised, passes=2))
+REJPEG = Latest(lambda jpeg: shifted_jpeg(jpeg))

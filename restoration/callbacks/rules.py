@@ -13,7 +13,7 @@ from torch import Tensor
 from restoration.batch import Batch
 from restoration.callbacks.keep import KeepImage
 from restoration.callbacks.order import interval
-from restoration.callbacks.references import ByContent, estimate_of, rejpeg_of
+from restoration.callbacks.references import ESTIMATE, REJPEG
 from restoration.callbacks.smoothing import NeedsSmoothing
 from restoration.data import image_of
 from restoration.errors import RestorationError
@@ -101,7 +101,8 @@ class BlindRule(NeedsSmoothing, KeepImage, ABC):
 class NearestEstimate(BlindRule):
     """Keep the output nearest to the restoration without a network.
 
-    d = mean (a - e)^2, e from ``estimate_of``, which lies nearer to the original than the JPEG.
+    d = mean (a - e)^2, e a restoration without a network, which lies nearer to the original than
+    the JPEG.
     """
 
     name, title = "nearest_estimate", "nearest estimate"
@@ -113,7 +114,7 @@ class NearestEstimate(BlindRule):
 
     def make(self, jpeg: CompressedImage) -> Tensor:
         """Return the reference, (1, C, H, W) in [0, 1]."""
-        return estimate_of(ByContent(jpeg))
+        return ESTIMATE.of(jpeg)
 
     def criterion(self, smoothed: Tensor, batch: Batch) -> Tensor:
         """See ``BlindRule.criterion``."""
@@ -129,7 +130,7 @@ class NearestReJPEG(NearestEstimate):
 
     def make(self, jpeg: CompressedImage) -> Tensor:
         """Return the reference, (1, C, H, W) in [0, 1]."""
-        return rejpeg_of(ByContent(jpeg))
+        return REJPEG.of(jpeg)
 
 
 class Discrepancy(BlindRule):

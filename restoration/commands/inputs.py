@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import sys
 from collections import Counter
@@ -112,8 +113,18 @@ def pictures_in(folder: Path, below: Path, recursive: bool, left: Counter[str]) 
 
 def results_among(paths: Sequence[Path]) -> set[str]:
     """Find the files that are named as results of others among them."""
-    names = {path.with_name(safe_name(name)) for path in paths for name in (path.stem, path.name)}
+    names = {
+        path.with_name(safe_name(name) + ending)
+        for path in paths
+        for name in (path.stem, path.name)
+        for ending in ("", f"-{short_hash(path.name)}", f"-{short_hash(str(path))}")
+    }
     return {str(p) for p in paths if is_made(p) and p.with_name(Path(p.stem).stem) in names}
+
+
+def short_hash(name: str) -> str:
+    """Tell names apart that are alike once written."""
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
 
 
 def is_made(path: Path) -> bool:

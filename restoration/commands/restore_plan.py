@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import sys
+import tempfile
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from restoration.commands.inputs import MADE, STANDARD, Input
+from restoration.commands.inputs import MADE, STANDARD, Input, short_hash
 from restoration.errors import RestorationError, UsageError
 from restoration.formats.writing import FORMATS, PNG_8, Format, format_of_name
 from restoration.support.files import Content, safe_name
@@ -86,30 +86,57 @@ def plan(inputs: Sequence[Input], output: Path | None, form: Format = PNG_8) -> 
         (source, (source.parent if output is None else output / below) / safe_name(source.stem))
         for source, below in inputs
     ]
-    # photo.jpg and photo.jpeg keep their suffixes
-    stems = Counter(written(place) for _, place in places)
+    stems = Counter(place for _, place in places)  # photo.jpg and photo.jpeg keep their suffixes
     names = [
-        place.with_name(place.name if stems[written(place)] == 1 else safe_name(source.name))
+        place.with_name(place.name if stems[place] == 1 else safe_name(source.name))
         for source, place in places
     ]
-    taken = Counter(map(written, names))  # what a disk has no letters or no room for is not in them
-    jobs: dict[str, Job] = {}
+    taken = Counter(names)  # what a disk has no letters or no room for is not in them
+    jobs: dict[Path, Job] = {}
     for (source, _), place in zip(places, names, strict=True):
-        alone = taken[written(place)] == 1
-        name = place.name if alone else f"{place.name}-{short_hash(source.name)}"
+        name = place.name if taken[place] == 1 else f"{place.name}-{short_hash(source.name)}"
         target = place.with_name(name + MADE + form.suffixes[0])
-        if written(target) in jobs:
+        if target in jobs:
             raise UsageError(
-                f"{jobs[written(target)].source} and {source} would both become {target}; give "
-                "them one by one, with folders of their own"
+                f"{jobs[target].source} and {source} would both become {target}; give them one by "
+                "one, with folders of their own"
             )
-        jobs[written(target)] = Job(source, target)
-    return list(jobs.values())
+        jobs[target] = Job(source, target)
+    return apart(list(jobs.values()), form)
 
 
-def written(path: Path) -> str:
+def apart(jobs: Sequence[Job], form: Format) -> list[Job]:
+    """Rename what would be one file on a disk that does not tell capitals apart."""
+    alike = Counter(folded(job.target) for job in jobs)
+    return [
+        replace(job, target=hashed(job, form))
+        if alike[folded(job.target)] > 1 and folds(job.target.parent)
+        else job
+        for job in jobs
+    ]
+
+
+def folded(path: Path) -> str:
     """Tell what paths have in common that some disks take for one: capitals, composed letters."""
     return unicodedata.normalize("NFC", str(path)).casefold()
+
+
+def hashed(job: Job, form: Format) -> Path:
+    """Name a result after all of its source's path."""
+    ending = MADE + form.suffixes[0]
+    name = job.target.name.removesuffix(ending)
+    return job.target.with_name(f"{name}-{short_hash(str(job.source))}{ending}")
+
+
+def folds(folder: Path) -> bool:
+    """Try whether the disk of a folder, which may be missing yet, tells capitals apart."""
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        with tempfile.NamedTemporaryFile(prefix="Aa", dir=folder) as probe:
+            return os.path.exists(os.path.join(folder, os.path.basename(probe.name).swapcase()))
+    except OSError:  # nothing can be written there
+        return False
 
 
 def check_folder(output: Path) -> None:
@@ -128,11 +155,6 @@ def check_folder(output: Path) -> None:
 def endings() -> str:
     """List the endings of files that are written, one of each format."""
     return ", ".join(dict.fromkeys(f.suffixes[0] for f in FORMATS))
-
-
-def short_hash(name: str) -> str:
-    """Tell names apart that are alike as ``safe_name`` writes them."""
-    return hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
 
 
 def piped(sources: Sequence[Path], output: Path | None, form: Format) -> Job:

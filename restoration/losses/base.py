@@ -38,7 +38,8 @@ class Loss(nn.Module, ABC):
                 graphs, a function of its input alone.
 
         Returns:
-            Named scalars; ``"loss"`` is minimised, all are logged.
+            Named scalars, tensors of no dimension or numbers; ``"loss"`` is minimised, all are
+            logged.
         """
 
 
@@ -58,6 +59,8 @@ def scored(loss: Loss, output: Tensor, batch: Batch, net: Network) -> dict[str, 
         raise RestorationError(
             f"{type(loss).__name__} must return a dictionary of scalars, one named 'loss'"
         )
+    numbers = {n: value for n, value in values.items() if isinstance(value, int | float)}
+    values = values | {n: torch.tensor(x, device=output.device) for n, x in numbers.items()}
     for name, value in values.items():
         if not isinstance(value, Tensor) or value.ndim:
             kind = type(value).__name__

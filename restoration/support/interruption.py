@@ -24,6 +24,7 @@ class Interruption(AbstractContextManager["Interruption"]):
 
     def __init__(self) -> None:
         self.asked: int | None = None
+        self.ctrl_c = 0
         self.previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
@@ -35,7 +36,8 @@ class Interruption(AbstractContextManager["Interruption"]):
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
         """Remember the first call, raise at a second Ctrl-C."""
-        if self.asked == number == signal.SIGINT:
+        self.ctrl_c += number == signal.SIGINT
+        if number == signal.SIGINT and self.ctrl_c > 1:
             raise KeyboardInterrupt
         self.asked = self.asked or number
 

@@ -28,7 +28,7 @@ VALUE = re.compile(r"(?:Given value|Got value): (.*?)(?: \(|$)")
 NOT_TAKEN = re.compile(r"Option '(\w+)' is not accepted")
 NO_CLASS = re.compile(r"module '([\w.]+)' has no attribute '(\w+)'")
 NO_KIND = re.compile(r"Import path (\S+) does not correspond to a subclass of (\w+)")
-NO_MODULE = re.compile(r"No module named '([\w.]+)'")
+NO_MODULE = re.compile(r"given class_path '([\w.]+)': No module named '([\w.]+)'")
 
 
 def plain(message: str, options: Iterable[str]) -> str:
@@ -47,7 +47,10 @@ def plain(message: str, options: Iterable[str]) -> str:
         module, name = found.groups()
         return f"{key[1]}: " + unknown("class", name, dir(sys.modules.get(module)), f"{module}.")
     if key and (found := NO_MODULE.search(line)):
-        return f"{key[1]}: no module {found[1]} is found; its folder belongs on PYTHONPATH"
+        path, module = found.groups()
+        if path.startswith(f"{module}."):
+            return f"{key[1]}: no module {module} is found; PYTHONPATH tells where to look"
+        return f"{key[1]}: {path} needs the module {module}, which is missing"
     if key and (found := NO_KIND.search(line)):
         return f"{key[1]}: {found[1]} is no {found[2]}"
     if key and (found := NO_PATH.search(line)):

@@ -22,15 +22,13 @@ def made(monkeypatch):
 
     for name in ("first_estimate", "shifted_jpeg"):
         monkeypatch.setattr(references, name, make)
-    yield calls
-    references.estimate_of.cache_clear()
-    references.rejpeg_of.cache_clear()
+    for latest in (references.ESTIMATE, references.REJPEG):
+        monkeypatch.setattr(latest, "kept", None)
+    return calls
 
 
 @pytest.mark.parametrize("rule", [NearestEstimate, NearestReJPEG])
 def test_runs_of_one_jpeg_share_the_reference(photo, made, rule):
-    references.estimate_of.cache_clear()
-    references.rejpeg_of.cache_clear()
     first, same = (compress(photo[:32, :48], 10) for _ in range(2))
     file = first.quantised
     one_more = file.coefficients[1].clone()

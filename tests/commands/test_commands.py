@@ -12,7 +12,8 @@ from PIL import Image
 
 from restoration.__main__ import main
 from restoration.cli import with_shipped_configs
-from restoration.commands.inputs import Input, find_inputs, told_left_out
+from restoration.commands import restore_plan
+from restoration.commands.inputs import Input, find_inputs, results_among, told_left_out
 from restoration.commands.report import parser
 from restoration.commands.restore_plan import Job, format_of, is_file_name, plan
 from restoration.errors import Interrupted, RestorationError, UsageError
@@ -269,19 +270,38 @@ def test_names_that_are_alike_once_written_are_told_apart(tmp_path):
     assert again == targets[::-1]  # whatever the order
 
 
-def test_names_that_a_disk_takes_for_one_are_told_apart(tmp_path):
+def test_names_that_a_disk_takes_for_one_are_told_apart(tmp_path, monkeypatch):
     """Capitals on macOS, Windows and memory cards; letters with accents in one part or two."""
-    names = [
-        "a/Photo.jpg",
-        "b/photo.jpg",
-        "IMG_1.JPG",
-        "img_1.jpg",
-        "a/\u00e9.jpg",
-        "b/e\u0301.jpg",
-    ]
-    for output in (tmp_path / "out", None):
-        jobs = plan([Input(tmp_path / name) for name in names], output)
-        targets = [unicodedata.normalize("NFC", str(job.target)).casefold() for job in jobs]
-        assert len(set(targets)) == len(names)
-    with pytest.raises(UsageError, match="would both become"):
-        plan([Input(tmp_path / name / "photo.jpg") for name in "aA"], tmp_path / "out")
+    names = ["a/Photo.jpg", "b/photo.jpg", "IMG_1.JPG", "img_1.jpg"]
+    names += ["a/\u00e9.jpg", "b/e\u0301.jpg"]
+    inputs = [Input(tmp_path / name) for name in names]
+    output = tmp_path / "out"
+    as_given = [output / f"{Path(name).stem}.restored.png" for name in names]
+    for folds, told_apart in ((False, False), (True, True)):
+        monkeypatch.setattr(restore_plan, "folds", lambda folder, folds=folds: folds)
+        targets = [job.target for job in plan(inputs, output)]
+        assert (targets == as_given) is not told_apart
+    alike = [unicodedata.normalize("NFC", str(path)).casefold() for path in targets]
+    assert len(set(alike)) == len(names)
+    assert [job.target for job in plan(inputs[::-1], output)] == targets[::-1]
+    twins = [Input(tmp_path / folder / "photo.jpg") for folder in "aA"]
+    assert len({job.target.name for job in plan(twins, None)}) == 2
+
+
+def test_results_are_known_by_the_names_that_were_told_apart(tmp_path, monkeypatch):
+    """Such as a shell lists them beside the photographs."""
+    monkeypatch.setattr(restore_plan, "folds", lambda folder: True)
+    odd = "a\nb.jpg", "a_b.jpg"  # alike once written
+    sources = [tmp_path / name for name in ("Photo.jpg", "photo.jpg", *odd)]
+    results = [job.target for job in plan([Input(source) for source in sources], None)]
+    assert len(set(results)) == 4
+    assert results_among([*sources, *results]) == set(map(str, results))
+
+
+def test_a_disk_is_asked_whether_it_tells_capitals_apart(tmp_path, monkeypatch):
+    (tmp_path / "a").touch()
+    tells = not (tmp_path / "A").exists()
+    assert restore_plan.folds(tmp_path / "missing" / "folder") is not tells
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    monkeypatch.setattr("os.path.exists", lambda path: True)
+    assert restore_plan.folds(tmp_path)

@@ -36,6 +36,8 @@ def test_a_schedulers_signal_is_no_second_ctrl_c(first):
         os.kill(os.getpid(), second)
         os.kill(os.getpid(), signal.SIGTERM)
         assert interruption.asked == first
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN])

@@ -47,7 +47,11 @@ from restoration.support import usage
         ),
         (
             "Parser key \"x\":\n Problem with given class_path 'no.A': No module named 'no'",
-            "x: no module no is found; its folder belongs on PYTHONPATH",
+            "x: no module no is found; PYTHONPATH tells where to look",
+        ),
+        (
+            "Parser key \"x\":\n Problem with given class_path 'a.A': No module named 'scipyy'",
+            "x: a.A needs the module scipyy, which is missing",
         ),
         (
             'Parser key "x":\n Import path a.B does not correspond to a subclass of C',
