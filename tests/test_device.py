@@ -22,6 +22,7 @@ from restoration.internal_learning.library import module as library_module
 from restoration.internal_learning.library.module import LibraryLearning
 from restoration.internal_learning.library.windows import Windows
 from restoration.internal_learning.muon import Muon
+from restoration.jpeg import compress
 from restoration.jpeg.projection import project
 from restoration.networks import Hourglass, fast
 from restoration.networks.correction import CorrectionNetwork
@@ -99,8 +100,8 @@ def test_no_step_waits_for_the_device_or_takes_data_from_the_host(
     assert all(p.grad.device == META for p in net.parameters())
 
 
-def test_an_estimate_its_copies_and_its_projection_stay_on_the_device(data, monkeypatch):
-    file = data.jpeg.quantised
+def test_an_estimate_its_copies_and_its_projection_stay_on_the_device(photo, monkeypatch):
+    file = compress(photo[:96, :128], 10).quantised
     errors = [e.to(META) for e in passes.error_variances(file)]  # once a file, by double precision
     monkeypatch.setattr(passes, "error_variances", lambda file: errors)
     monkeypatch.setattr(copies, "NUMBER", 2)
