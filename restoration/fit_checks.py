@@ -1,7 +1,8 @@
-"""What is wrong with the image and the trainer of ``restoration fit``; it imports no torch."""
+"""What is wrong with image, trainer and checkpoint of ``restoration fit``; imports no torch."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -92,3 +93,33 @@ def check_trainer(options: Namespace) -> None:
             f"--trainer.precision {precision} would change the image too; use 32-true, bf16-mixed "
             "or 16-mixed"
         )
+
+
+def check_checkpoint(
+    checkpoint: Mapping[str, Any], image: int, input_name: str, settings: Mapping[str, Any]
+) -> None:
+    """Refuse to go on with a checkpoint of another run.
+
+    Args:
+        checkpoint: its content.
+        image: checksum of this run's JPEG.
+        input_name: see ``SingleImage``.
+        settings: options of this run's model.
+
+    Raises:
+        RestorationError: it is that of another image, of another input of the network, or of other
+            settings of the optimiser or the loss.
+    """
+    if checkpoint["image"] != image:
+        raise RestorationError("the checkpoint is that of another image, quality or crop")
+    if (before := checkpoint.get("input", input_name)) != input_name:  # earlier versions kept none
+        raise RestorationError(
+            f"the checkpoint is that of another --data.input or --seed_everything: {before}"
+        )
+    kept = checkpoint.get("hyper_parameters", {})
+    for part, name in (("optimizer", "optimiser"), ("loss", "loss")):
+        if kept.get(part) != settings.get(part):
+            raise RestorationError(
+                f"the checkpoint's {name} has other settings; give the same --model.{part}, or "
+                "leave --ckpt_path out"
+            )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lightning.fabric.utilities.rank_zero import rank_zero_only as fabric_rank_zero_only
@@ -114,9 +116,19 @@ class IndependentStrategy(DDPStrategy):
         launcher = self.launcher
         if not isinstance(launcher, Launcher):
             return True
-        before = signal.signal(signal.SIGTERM, lambda number, _: launcher.kill(number))
-        try:
+        with handled(signal.SIGTERM, lambda number, _: launcher.kill(number)):
             codes = [process.wait() for process in launcher.procs]
-        finally:
-            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
         return not any(codes)
+
+
+@contextmanager
+def handled(number: int, handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Handle a signal meanwhile; Python allows that in the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before or signal.SIG_DFL)

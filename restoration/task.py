@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from restoration.batch import Batch
 from restoration.data import image_of
 from restoration.errors import RestorationError
+from restoration.fit_checks import check_checkpoint
 from restoration.losses import Loss
 from restoration.losses.base import scored
 from restoration.networks import Hourglass, fast
@@ -177,20 +178,8 @@ class DeepImagePrior(LightningModule):
         if self._trainer is None:
             self.net = self.make_net(*checkpoint["channels"])
             return
-        if checkpoint["image"] != self.image_sum():
-            raise RestorationError("the checkpoint is that of another image, quality or crop")
         own = image_of(self.trainer).input_name
-        if (before := checkpoint.get("input", own)) != own:  # earlier versions kept none
-            raise RestorationError(
-                f"the checkpoint is that of another --data.input or --seed_everything: {before}"
-            )
-        settings = checkpoint.get("hyper_parameters", {})
-        for part, name in (("optimizer", "optimiser"), ("loss", "loss")):
-            if settings.get(part) != self.hparams.get(part):
-                raise RestorationError(
-                    f"the checkpoint's {name} has other settings; give the same --model.{part}, or "
-                    "leave --ckpt_path out"
-                )
+        check_checkpoint(checkpoint, self.image_sum(), own, self.hparams)
         self.generator_state = checkpoint["generator"]
         self.global_state = checkpoint.get("global_generator")  # earlier versions kept none
 

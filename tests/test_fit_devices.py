@@ -114,10 +114,16 @@ def test_a_scheduler_that_ends_one_process_ends_the_runs_of_all_images(tmp_path,
         assert not (run / "result.json").exists()
 
 
-def test_a_first_process_that_waits_for_the_others_ends_them():
+def waiting_for(*command):
+    """A strategy whose other process runs a command."""
     strategy = IndependentStrategy()
     strategy._launcher = Launcher.__new__(Launcher)
-    strategy._launcher.procs = [subprocess.Popen(["sleep", "60"])]
+    strategy._launcher.procs = [subprocess.Popen(command)]
+    return strategy
+
+
+def test_a_first_process_that_waits_for_the_others_ends_them():
+    strategy = waiting_for("sleep", "60")
     began, before = time.monotonic(), signal.getsignal(signal.SIGTERM)
     ended = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM))
     ended.start()
@@ -125,3 +131,16 @@ def test_a_first_process_that_waits_for_the_others_ends_them():
     ended.join()
     assert time.monotonic() - began < 30
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_waiting_for_the_others_needs_no_main_thread():
+    """In which alone Python handles signals."""
+    told = []
+    threads = [
+        threading.Thread(target=lambda code=code: told.append(waiting_for(code).wait()))
+        for code in ("true", "false")
+    ]
+    for thread in threads:
+        thread.start()
+        thread.join()
+    assert told == [True, False]

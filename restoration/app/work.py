@@ -205,8 +205,7 @@ class Desk(AbstractContextManager["Desk"]):
                 return
             self.busy = True
             if self.peer.process.poll() is not None:  # it died while it had nothing to do
-                self.peer.close()
-                self.peer = Peer(self.module, {})
+                self.renew()
         died = False
         try:
             for ended, told in self.peer.do(picture.task):
@@ -224,5 +223,9 @@ class Desk(AbstractContextManager["Desk"]):
         if died and not work.stopped:
             picture.error = f"{picture.task.source}: its process ended; was there memory enough?"
         if died and not self.closed:
-            self.peer.close()
-            self.peer = Peer(self.module, {})
+            self.renew()
+
+    def renew(self) -> None:
+        """Start a process in place of one that has ended, or whose pipe holds half a message."""
+        self.peer.close()
+        self.peer = Peer(self.module, {})

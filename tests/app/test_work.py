@@ -90,6 +90,17 @@ def test_a_process_that_died_with_nothing_to_do_fails_no_picture(visits):
     assert [(p.report, p.error) for p in work.pictures] == [({"recipe": FAST}, None)]
 
 
+def test_a_picture_that_the_memory_does_not_hold_fails_alone(visits, monkeypatch):
+    def too_large(task):
+        raise MemoryError
+
+    monkeypatch.setattr(visits.desk.peer, "do", too_large)  # of this process, not of the next
+    work = visits.begin("page", ["a.jpg", "a.jpg"], FAST)
+    assert work.over.wait(20)
+    assert [p.report for p in work.pictures] == [None, {"recipe": FAST}]
+    assert work.pictures[0].error == "a.jpg: its process ended; was there memory enough?"
+
+
 def test_requests_wait_for_each_other_and_cancelling_hands_on(visits):
     first = visits.begin("one", ["slow.jpg", "a.jpg"], FAST)
     ready(first)

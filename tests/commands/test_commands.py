@@ -17,6 +17,8 @@ from restoration.commands.inputs import Input, find_inputs, results_among, told_
 from restoration.commands.report import parser
 from restoration.commands.restore_plan import Job, format_of, is_file_name, plan
 from restoration.errors import Interrupted, RestorationError, UsageError
+from restoration.experiments.protocol import Cell
+from restoration.experiments.report import plots
 from restoration.experiments.report.plots import drawn, mean_curve, pyplot
 from restoration.experiments.results import Configuration, Record
 from restoration.fit_checks import check_trainer
@@ -238,6 +240,18 @@ def test_a_figure_is_drawn_in_both_forms():
         assert image.size == (220, 110)
     assert result.svg.lstrip().startswith(b"<?xml")
     assert pyplot().get_fignums() == []
+
+
+def test_a_loss_whose_name_begins_with_an_underscore_has_its_place_in_the_legend(monkeypatch):
+    """Which leaves out labels that begin so."""
+    plotted, cell = [], Configuration(10, "low", True, "_mine", None, None)
+    curves = {"step": np.arange(10.0, 40, 10), "psnr_smoothed": np.array([20.0, 21.0, 22.0])}
+    record = Record("a", 0, cell, "", None, {"jpeg": {"psnr": 21.0}}, curves, Path())
+    monkeypatch.setattr(plots, "drawn", lambda name, caption, figure: plotted.append(figure))
+    plots.psnr_figure("low", 10, [Cell(cell, (record,), 30.0, {}, {}, {})])
+    (axis,) = plotted[0].axes
+    assert "_mine" in [text.get_text().strip() for text in axis.get_legend().get_texts()]
+    pyplot().close(plotted[0])
 
 
 def test_the_report_must_be_told_where_to_land(capsys):

@@ -69,6 +69,29 @@ def test_a_kl_term_beside_sure_and_both_lambdas_are_compared_run_by_run(tmp_path
     assert rows["lambda 100 above lambda 10, dB"][2:] == ["-0.10", "", "0%", "2", "2"]
 
 
+def test_a_claim_is_told_for_each_part_where_several_tell_it(tmp_path):
+    """Of networks a KL term's gain, of losses that of skip connections."""
+    kl = ("kl_q_mse", 10.0)
+    for image in "ab":
+        write_run(tmp_path, image, 50, 27.0)
+        write_run(tmp_path, image, 50, 27.3, *kl)
+        write_run(tmp_path, image, 50, 26.0, skips=False)
+        write_run(tmp_path, image, 50, 26.1, *kl, skips=False)
+        write_run(tmp_path, image, 50, 25.0, network="medium")
+        write_run(tmp_path, image, 50, 24.8, *kl, network="medium")
+        write_run(tmp_path, image, 50, 28.0, network="high")  # alone: it tells neither
+    cells = cells_of(read_records(tmp_path)[0])
+    rows = {row[0]: row[2] for row in claims(cells, better_weights(cells)).rows}
+    assert {name: rows[name] for name in rows if "a KL" in name and "network" in name} == {
+        "a KL term beside MSE, PSNR, low network, dB": "+0.30",
+        "a KL term beside MSE, PSNR, low network without skips, dB": "+0.10",
+        "a KL term beside MSE, PSNR, medium network, dB": "-0.20",
+    }
+    assert rows["skip connections, MSE, dB"] == "+1.000"
+    assert rows["skip connections, Q+MSE, lambda 10, dB"] == "+1.200"
+    assert rows["skip connections, dB"] == "+1.100"
+
+
 def test_noise_between_images_is_no_difference_of_the_terms(tmp_path):
     """The paper's |L_P - L_Q| compares means of cells; +0.4 and -0.4 dB are none."""
     for image, difference in (("a", 0.4), ("b", -0.4)):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import operator
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from restoration.experiments.protocol import (
 from restoration.experiments.report.document import Table
 from restoration.experiments.report.paper import KL_BESIDE_SURE, LAMBDAS, TABLES
 from restoration.experiments.report.tables import Cells, mean, name_of, number
+from restoration.experiments.results import Configuration
 
 
 def difference_row(
@@ -54,14 +57,13 @@ def counts_of(cells: Sequence[Values]) -> list[str]:
 
 def claims(cells: Cells, best: Cells) -> Table:
     """The paper's claims, recomputed run by run: each difference pairs equal images and seeds."""
+    skips = partial(against, skips=False)
     rows = [
-        difference_row("skip connections, dB", "+0.996", against(cells, skips=False), "+.3f"),
+        difference_row("skip connections, dB", "+0.996", skips(cells), "+.3f"),
+        *in_parts("skip connections", cells, loss_of, skips, "+.3f"),
         difference_row("smoothing, dB", "+0.176", smoothed(cells), "+.3f"),
+        *in_parts("smoothing", cells, lambda c: f"{c.network} network", smoothed, "+.3f"),
     ]
-    networks = sorted({c.network for c in cells})
-    for network in networks if len(networks) > 1 else []:
-        own = {c: cell for c, cell in cells.items() if c.network == network}
-        rows.append(difference_row(f"smoothing, {network} network, dB", "", smoothed(own), "+.3f"))
     for reading in sorted({c.reading for c in best if "kl" in c.loss}, key=str) or [None]:
         rows += claims_of_kl(best, reading)
     rows += claim_of_lambda(cells)
@@ -71,6 +73,34 @@ def claims(cells: Cells, best: Cells) -> Table:
     rows += order_of_networks(cells)
     head = ["claim", "paper", "here", "95 % interval", "positive", "pairs", "images"]
     return Table("claims", head, rows)
+
+
+def in_parts(
+    claim: str,
+    cells: Cells,
+    part_of: Callable[[Configuration], str],
+    differences: Callable[[Cells], list[Values]],
+    form: str = "+.2f",
+) -> list[list[str]]:
+    """Rows of a claim for the parts of the cells that tell it; none where a single one does."""
+    parts: dict[str, Cells] = defaultdict(dict)
+    for c, cell in cells.items():
+        parts[part_of(c)][c] = cell
+    told = {part: differences(parts[part]) for part in sorted(parts)}
+    told = {part: values for part, values in told.items() if any(values)}
+    if len(told) < 2:
+        return []
+    return [difference_row(f"{claim}, {part}, dB", "", told[part], form) for part in told]
+
+
+def loss_of(c: Configuration) -> str:
+    """Name the loss of a configuration, with its weight."""
+    return name_of(c._replace(skips=True))
+
+
+def network_of(c: Configuration) -> str:
+    """Name the network of a configuration."""
+    return f"{c.network} network" + ("" if c.skips else " without skips")
 
 
 def smoothed(cells: Cells) -> list[Values]:
@@ -136,8 +166,10 @@ def claims_of_kl(best: Cells, reading: str | None) -> list[list[str]]:
         for d in ("mse", "sure")
         for part in against(only(best, reading, f"kl_p_{d}", f"kl_q_{d}"), loss=f"kl_q_{d}")
     ]
+    gain = partial(against, loss="mse")
     return [
-        difference_row(f"a KL term beside MSE{name}, PSNR, dB", "+0.29", against(kl, loss="mse")),
+        difference_row(f"a KL term beside MSE{name}, PSNR, dB", "+0.29", gain(kl)),
+        *in_parts(f"a KL term beside MSE{name}, PSNR", kl, network_of, gain),
         difference_row(f"a KL term beside MSE{name}, MS-SSIM, %", "+0.73", ratios),
         difference_row(
             f"a KL term beside SURE{name}, PSNR, dB",

@@ -73,6 +73,7 @@ def table_1(best: Cells, skips: bool, reading: str | None) -> Table:
     tells of.
     """
     rows = []
+    paper = TABLES if skips else {}  # it prints one table: not both kinds can stand beside it
     printed_cells = [
         Configuration(q, network, skips, loss, None, reading if "kl" in loss else None)
         for network, q, loss in TABLES
@@ -81,8 +82,7 @@ def table_1(best: Cells, skips: bool, reading: str | None) -> Table:
     own -= {c for c in own if (c.network, c.quality, c.loss) in TABLES}
     for c in [*printed_cells, *sorted(own, key=str)]:
         network, quality, loss, cell = c.network, c.quality, c.loss, best.get(c)
-        cells = TABLES if skips else {}  # the paper prints one table: not both can be beside it
-        printed, printed_ms_ssim = cells.get((network, quality, loss), (None, None))
+        printed, printed_ms_ssim = paper.get((network, quality, loss), (None, None))
         rows.append(
             [
                 f"{network} Q{quality} {TITLES.get(loss, loss)}",
