@@ -31,6 +31,47 @@ def portion(device: torch.device) -> Portion:
     return Portion(8, 256) if device.type == "cpu" else Portion(64, 2**14)
 
 
+class Groups(NamedTuple):
+    """Groups of similar patches of an image, and the errors that they are under.
+
+    Attributes:
+        positions: (groups, K), see ``match_patches``.
+        variances: of each component, see ``group_variances``.
+        margin: pixels to add (left, right, above, below) so that the groups' grid ends with them.
+    """
+
+    positions: Tensor
+    variances: list[Tensor]
+    margin: tuple[int, int, int, int]
+
+    def padded(self, planes: Tensor) -> Tensor:
+        """(1, C, H, W) -> (C, H', W'), edges repeated in the margin."""
+        return F.pad(planes, self.margin, mode="replicate")[0]
+
+
+def grouped(
+    planes: Tensor, variances: Sequence[Tensor], stride: int, radius: int, count: int
+) -> Groups:
+    """Group the patches that are similar in the first component.
+
+    Args:
+        planes: (1, C, H, W) in levels.
+        variances: of each component, see ``patch_variances``.
+        stride: see ``match_patches``, as the following.
+        radius: of the window.
+        count: patches per group.
+    """
+    H, W = planes.shape[-2:]
+    right, bottom = (
+        BLOCK + stride * (reference_positions(size, stride) - 1) - size for size in (W, H)
+    )
+    margin = (0, right, 0, bottom)
+    luma = F.pad(planes, margin, mode="replicate")[0, 0]
+    positions = match_patches(luma, stride, radius, count)
+    errors = [group_variances(positions, by_phase, W + right) for by_phase in variances]
+    return Groups(positions, errors, margin)
+
+
 def reference_positions(size: int, stride: int) -> int:
     """Count the patches along an axis that starts at 0 and ends at or beyond ``size``."""
     return max(-(-(size - BLOCK) // stride), 0) + 1

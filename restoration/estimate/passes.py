@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from restoration.estimate.chroma import chroma_from_luma
 from restoration.estimate.collaborative import (
     collaborative_filter,
-    group_variances,
-    match_patches,
-    reference_positions,
+    grouped,
 )
 from restoration.estimate.total_variation import total_variation
 from restoration.jpeg.image import Quantised
 from restoration.jpeg.noise import in_cells, patch_variances
-from restoration.jpeg.operator import BLOCK
 from restoration.jpeg.projection import CODING_UNIT, SHRINK, project_planes
 from restoration.support.tiles import tiles_of
 
@@ -94,9 +90,6 @@ def collaborative_restoration(
     error's spectrum is estimated from the file and scaled down from pass to pass. The first quarter
     of the passes threshold; the others attenuate, with the pass before as their pilot.
 
-    Of the chroma that luma predicts each pixel takes the share E / (E + R): E the variance of the
-    file's error, R what luma leaves unexplained there.
-
     Args:
         file: what it knows.
         start: a first estimate, (1, C, H, W) in [0, 1]; patches are matched in its luma.
@@ -107,7 +100,7 @@ def collaborative_restoration(
         stride: pixels between two groups.
         radius: of the window that is searched, pixels.
         count: patches per group.
-        guidance: factor of the share of chroma that is predicted from luma; 0 switches it off.
+        guidance: see ``with_luma_edges``.
         variances: see ``error_variances``; of the file itself by default, for a part of a larger
             image that of the whole.
         advance: called after every pass.
@@ -120,30 +113,44 @@ def collaborative_restoration(
         variances = error_variances(file)
     planes = operator.planes(start)
     H, W = planes.shape[-2:]
-    right, bottom = (
-        BLOCK + stride * (reference_positions(size, stride) - 1) - size for size in (W, H)
-    )
-    pad = (0, right, 0, bottom)
-    groups = match_patches(F.pad(planes, pad, mode="replicate")[0, 0], stride, radius, count)
-    errors = [group_variances(groups, by_phase, W + right) for by_phase in variances]
-    uncertain = torch.stack([by_phase.mean() for by_phase in variances]).view(1, -1, 1, 1)[:, 1:]
+    groups = grouped(planes, variances, stride, radius, count)
     first, last = strengths
     pilot = None
     for i in range(passes):
         strength = first * (last / first) ** (i / max(passes - 1, 1))
-        padded = F.pad(planes, pad, mode="replicate")[0]
         pilot = collaborative_filter(
-            padded, groups, errors, strength, pilot if i >= thresholded(passes) else None
+            groups.padded(planes),
+            groups.positions,
+            groups.variances,
+            strength,
+            pilot if i >= thresholded(passes) else None,
         )
-        planes = pilot[None, :, :H, :W].clone()
-        if planes.shape[1] == 3 and guidance:
-            predicted = chroma_from_luma(planes)
-            share = guidance * uncertain / (uncertain + predicted.residual)
-            planes[:, 1:].lerp_(predicted.chroma, share)
+        planes = with_luma_edges(pilot[None, :, :H, :W].clone(), variances, guidance)
         planes = project_planes(planes, file, shrink, edge_passes=1)
         if advance is not None:
             advance()
     return operator.image(planes).clamp_(0, 1)
+
+
+def with_luma_edges(planes: Tensor, variances: Sequence[Tensor], guidance: float) -> Tensor:
+    """Let each pixel take a share of the chroma that luma predicts: g E / (g E + R).
+
+    E is the variance of the file's error, R what luma leaves unexplained there.
+
+    Args:
+        planes: (1, C, H, W) in levels, overwritten.
+        variances: see ``error_variances``.
+        guidance: g, the part of the error's variance that is still there; 0 leaves chroma alone.
+
+    Returns:
+        ``planes``.
+    """
+    if planes.shape[1] == 3 and guidance:
+        left = [guidance * by_phase.mean() for by_phase in variances[1:]]
+        error = torch.stack(left).view(1, -1, 1, 1)
+        predicted = chroma_from_luma(planes)
+        planes[:, 1:].lerp_(predicted.chroma, error / (error + predicted.residual))
+    return planes
 
 
 def thresholded(passes: int) -> int:

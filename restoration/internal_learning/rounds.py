@@ -13,7 +13,7 @@ from torch import Tensor
 from restoration.estimate.passes import first_estimate
 from restoration.internal_learning.copies import training_copies
 from restoration.internal_learning.ensemble import Member, Restorer, optimise
-from restoration.internal_learning.library.applying import within_cells
+from restoration.internal_learning.library.applying import finished, within_cells
 from restoration.internal_learning.library.windows import CORRECTED_SCALES, FIRST_SCALES
 from restoration.internal_learning.work import step_units, steps_in
 from restoration.jpeg import CompressedImage, Quantised, to_tensor
@@ -82,7 +82,7 @@ def learned(learning: Learning, estimate: Tensor, library: DeblockingNetwork | N
     if learning.recipe.alone:
         alone = restored(learning, within_cells(image, learning.file), library)
         image = image.lerp(alone, 0.5) if learning.recipe.rounds else alone
-    return within_cells(image, learning.file)
+    return finished(image, learning.file, learning.recipe.count, learning.done)
 
 
 def corrected(learning: Learning, estimate: Tensor) -> Tensor:

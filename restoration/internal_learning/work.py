@@ -66,7 +66,8 @@ class Work(NamedTuple):
     """Work of the networks of an image.
 
     Attributes:
-        passed: pixels that the passes of the first estimates of copies filter.
+        passed: pixels that the passes of the first estimates of copies filter, and the last one
+            over what networks made.
         correcting: optimiser steps of networks that correct an estimate; their application counts
             as steps.
         restoring: the same of networks that restore the JPEG by themselves.
@@ -96,6 +97,7 @@ def networks_work(height: int, width: int, recipe: Preset) -> Work:
     applied = application_units(height, width)
     steps = sum(steps_in(number, recipe.steps) + applied for number in range(recipe.rounds))
     alone = recipe.alone + applied if recipe.alone else 0
-    return Work(
-        recipe.rounds * recipe.passes * copies, recipe.networks * steps, recipe.networks * alone
-    )
+    passed = recipe.rounds * recipe.passes * copies
+    if recipe.rounds or recipe.alone:
+        passed += height * width
+    return Work(passed, recipe.networks * steps, recipe.networks * alone)

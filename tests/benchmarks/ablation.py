@@ -24,7 +24,8 @@ from restoration.data import centre_crop
 from restoration.estimate import passes as estimate
 from restoration.estimate.passes import collaborative_restoration
 from restoration.estimate.total_variation import total_variation
-from restoration.internal_learning import copies, rounds
+from restoration.internal_learning import copies
+from restoration.internal_learning.library import applying
 from restoration.internal_learning.library.applying import within_cells
 from restoration.jpeg import compress, read_lossless, to_tensor
 from restoration.metrics import scores
@@ -82,8 +83,9 @@ NETWORKS = {
     "copies at half the size alone": ({}, scaled(0.5)),
     "copies of 0.5 and 0.7": ({}, scaled(0.5, 0.7)),  # as in large images
     "copies of 0.6 and 0.85": ({}, scaled(0.6, 0.85)),
-    "cells of 0.5 steps": ({}, patch.object(rounds, "within_cells", NARROW)),
-    "whole cells": ({}, patch.object(rounds, "within_cells", WHOLE)),
+    "cells of 0.5 steps at the end": ({}, patch.object(applying, "within_cells", NARROW)),
+    "whole cells at the end": ({}, patch.object(applying, "within_cells", WHOLE)),
+    "no last pass": ({}, patch.object(applying, "polished", lambda image, *_: image)),
     "larger groups": ({"count": 32}, None),
     "and a network by itself": ({"alone": 2000}, None),
 }

@@ -8,19 +8,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from restoration.estimate.polish import polished
 from restoration.internal_learning.library.pictures import luma_and_chroma
 from restoration.internal_learning.ways import WAYS, turned, turned_back
 from restoration.jpeg import CompressedImage, Quantised, to_tensor
 from restoration.jpeg.projection import project
 from restoration.networks.deblocking import DeblockingNetwork, coarseness
 from restoration.networks.places import PERIOD, padded
-from restoration.support.devices import precision
+from restoration.support.devices import filter_device, precision
 from restoration.support.tiles import tiles_of
 
 SIDE = 512  # of a tile, pixels
 # Part of the cells' width onto which results are projected: wider than for estimates, since they
 # are nearer to the original (tests/benchmarks/ablation.py --of networks).
 SHRINK = 0.75
+NETWORK_WORK = 8  # times that of polishing a pixel: with AMX 4, without 30
 
 
 @torch.inference_mode()
@@ -86,20 +88,44 @@ def restored_within(
         jpeg: the file.
         side: of the tiles in which it is computed.
         device: "cpu", "cuda" or "mps".
-        advance: called with the number of pixels done since, and of those in all.
+        advance: called with the units of work done since, and those in all.
 
     Returns:
         (1, C, H, W) in [0, 1].
     """
     H, W, _ = jpeg.pixels.shape
-    total = padded(H) * padded(W)
+    file = jpeg.quantised.to(filter_device(device))
+    total = NETWORK_WORK * padded(H) * padded(W) + H * W
 
-    def done(pixels: int) -> None:
+    def done(units: int) -> None:
         if advance is not None:
-            advance(pixels, total)
+            advance(units, total)
 
-    image = restored_by(net.to(device), jpeg, side=side, device=device, advance=done)
-    return within_cells(image, jpeg.quantised)
+    image = restored_by(
+        net.to(device),
+        jpeg,
+        side=side,
+        device=device,
+        advance=lambda pixels: done(NETWORK_WORK * pixels),
+    )
+    return finished(image.to(file.device), file, advance=done).cpu()
+
+
+def finished(
+    image: Tensor, file: Quantised, count: int = 16, advance: Callable[[int], object] = bool
+) -> Tensor:
+    """Polish what networks made of a file, projected onto its narrowed cells before and after.
+
+    Args:
+        image: (1, C, H, W).
+        file: what it restores.
+        count: see ``polished``, as the following.
+        advance: called with the number of pixels done since.
+
+    Returns:
+        (1, C, H, W) in [0, 1].
+    """
+    return within_cells(polished(within_cells(image, file), file, count, advance), file)
 
 
 def within_cells(image: Tensor, file: Quantised, shrink: float = SHRINK) -> Tensor:
