@@ -30,7 +30,9 @@ class Interrupted(Exception):  # noqa: N818 - not an error
 
 
 @contextmanager
-def enough_memory(name: object, advice: str = "give a smaller --tile") -> Iterator[None]:
+def enough_memory(
+    name: object, advice: str = "give --preset fast or a smaller --tile"
+) -> Iterator[None]:
     """Say of which file there was not enough memory for the work, and what may help.
 
     Raises:

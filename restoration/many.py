@@ -61,9 +61,11 @@ def restore_many(
         of the report.
 
     Raises:
-        RestorationError: there is no such preset, duration or device, or the library cannot be
-            used.
+        RestorationError: there is no such preset, duration or device, the library cannot be used,
+            or ``sources`` is a single path or file.
     """
+    if isinstance(sources, str | bytes | Path):
+        raise RestorationError("restore_many takes several pictures, in a list; restore takes one")
     seconds = None if budget is None else seconds_of(budget)
     settings = Settings(preset, seed, device, tile, history, quality, network, seconds, strength)
     told = None if advance is None else passing(advance)

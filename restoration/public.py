@@ -66,10 +66,10 @@ def restore(
             suffice.
     """
     began = time.monotonic()
+    seconds = None if budget is None else seconds_of(budget)
     file = file_of(source)
     with enough_memory(file):
         picture = read_picture(file, max_pixels, strict)
         clean = None if truth is None else to_tensor(read_truth(file_of(truth), picture))
-    seconds = None if budget is None else seconds_of(budget)
     settings = Settings(preset, seed, device, tile, history, quality, network, seconds, strength)
     return restore_read(picture, file, settings, clean, advance, began)

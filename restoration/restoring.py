@@ -11,6 +11,7 @@ from torch import Tensor
 
 from restoration.errors import RestorationError, enough_memory
 from restoration.history import History, find_history
+from restoration.history.history import SMALLEST
 from restoration.internal_learning.ensemble import network_pool
 from restoration.jpeg import (
     CompressedImage,
@@ -164,6 +165,8 @@ def known_of(
     found = find_history(picture.pixels, own) if settings.history == "auto" else None
     if own is None and found is None:
         why = "shows no trace of JPEG compression"
+        if min(picture.pixels.shape[:2]) < SMALLEST:
+            why = f"is too small to show an earlier JPEG compression (less than {SMALLEST} pixels)"
         if settings.history != "auto":
             why = "is no JPEG, and no earlier one is searched for"
         raise RestorationError(

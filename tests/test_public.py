@@ -21,6 +21,17 @@ from restoration.support import pool
 ROOT = Path(__file__).parents[1]
 
 
+def test_a_duration_that_is_no_text_is_refused():
+    with pytest.raises(restoration.RestorationError, match="60 is no duration"):
+        restoration.restore("missing.jpg", budget=60)
+
+
+@pytest.mark.parametrize("single", ["photo.jpg", b"data", Path("photo.jpg")])
+def test_many_pictures_come_in_a_list(single):
+    with pytest.raises(restoration.RestorationError, match="in a list"):
+        restoration.restore_many(single)
+
+
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch, photo, one_pass):
     monkeypatch.chdir(tmp_path)

@@ -25,7 +25,7 @@ REASONS = {
     LINKS: "they may lead back",
     CLOSED: "not allowed to read",
     HIDDEN: "their names begin with a dot",
-    RESULTS: "of other files given, by their names",
+    RESULTS: "of other files, by their names",
 }
 
 
@@ -92,7 +92,9 @@ def find_inputs(
 
 def pictures_in(folder: Path, below: Path, recursive: bool, left: Counter[str]) -> Iterator[Input]:
     """Yield the JPEGs in a folder, and count in ``left`` what else it holds."""
-    for path in sorted(folder.iterdir()):
+    entries = sorted(folder.iterdir())
+    results = results_among(entries)
+    for path in entries:
         suffix = path.suffix.lower()
         if path.name.startswith("."):  # also what macOS leaves beside photo.jpg: ._photo.jpg
             left[HIDDEN] += 1
@@ -109,6 +111,8 @@ def pictures_in(folder: Path, below: Path, recursive: bool, left: Counter[str]) 
                 left[suffix or "without ending"] += 1
         elif not is_made(path):
             yield Input(path, below)
+        elif str(path) not in results:  # of what lies elsewhere, or named so by chance
+            left[RESULTS] += 1
 
 
 def results_among(paths: Sequence[Path]) -> set[str]:

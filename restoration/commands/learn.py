@@ -16,7 +16,7 @@ from restoration.formats.opening import MOST_PIXELS
 from restoration.support.durations import typed
 from restoration.support.files import alone_in
 from restoration.support.progress import Display
-from restoration.support.usage import DEVICES, Parser, duration, seed
+from restoration.support.usage import DEVICES, Parser, duration, pixels, seed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +57,10 @@ def parser() -> Parser:
     p.add_argument("--seed", type=seed, default=0, help="of all randomness")
     p.add_argument("--device", choices=DEVICES, default="auto")
     p.add_argument(
-        "--max-pixels", type=int, default=MOST_PIXELS, help="of the largest picture that is taken"
+        "--max-pixels",
+        type=pixels,
+        default=MOST_PIXELS,
+        help="of the largest picture that is taken",
     )
     return p
 

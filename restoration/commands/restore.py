@@ -79,13 +79,21 @@ def run(options: argparse.Namespace) -> int:
                 reports.append(attempt(job, options, form, count, shared))
     except KeyboardInterrupt as stop:
         tell(reports, options, form)
-        again = "the same command without --overwrite" if options.overwrite else "the same command"
         done = sum("output" in r for r in reports)
         raise Interrupted(
-            f"stopped; {done} of {len(jobs)} restored, {again} goes on with the others"
+            f"stopped; {done} of {len(jobs)} restored, {onwards(jobs[len(reports) :], options)}"
         ) from stop
     tell(reports, options, form)
     return 1 if any("error" in r for r in reports) else 0
+
+
+def onwards(left: Sequence[Job], options: argparse.Namespace) -> str:
+    """Say what goes on with the files that are left."""
+    if not options.overwrite:
+        return "the same command goes on with the others"
+    if any(os.path.isfile(job.target) for job in left):  # which would be skipped
+        return "the same command begins anew"
+    return "the same command without --overwrite goes on with the others"
 
 
 def all_in(reports: Sequence[dict[str, Any]], left: int) -> str:
@@ -141,8 +149,9 @@ def attempt(
 
 
 def is_done(job: Job, options: argparse.Namespace) -> bool:
-    """Whether a file is skipped, because its result is there."""
-    return job.target != STANDARD and os.path.isfile(job.target) and not options.overwrite
+    """Whether a file is skipped, because its result is there, and the sheet that was asked for."""
+    wanted = [job.target, *([] if options.compare is None else [options.compare])]
+    return job.target != STANDARD and all(map(os.path.isfile, wanted)) and not options.overwrite
 
 
 def failed(error: RestorationError) -> dict[str, str]:

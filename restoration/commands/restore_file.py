@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from restoration.commands.inputs import STANDARD
+from restoration.commands.restore_plan import check_writable
 from restoration.commands.restore_table import EQUAL
 from restoration.errors import RestorationError
 from restoration.formats.writing import Format
@@ -84,6 +85,7 @@ def restore_file(
         sys.stdout.buffer.write(content)
         sys.stdout.flush()
     else:
+        check_writable(target, options.overwrite)  # others may have written meanwhile
         write_atomically(target, content)
     if options.compare is not None:
         before = "picture" if isinstance(picture, Picture) else "JPEG"
@@ -96,6 +98,7 @@ def restore_file(
                 for name, panel in panels.items()
             ]
         )
+        check_writable(options.compare, options.overwrite)
         write_atomically(options.compare, sheet)
     opaque = pixels.shape[-1] in (1, 3) or pixels[..., -1].min() == np.iinfo(form.dtype).max
     return {**asdict(report), "left_out": form.left_out(kept, bool(opaque))}

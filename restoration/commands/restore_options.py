@@ -7,7 +7,7 @@ from pathlib import Path
 from restoration.formats.opening import MOST_PIXELS
 from restoration.formats.writing import FORMATS
 from restoration.presets import PRESETS, TIMES
-from restoration.support.usage import DEVICES, Parser, duration, quality, seed, share, tile
+from restoration.support.usage import DEVICES, Parser, duration, pixels, quality, seed, share, tile
 
 
 def parser() -> Parser:
@@ -77,10 +77,12 @@ def parser() -> Parser:
     p.add_argument("--device", choices=DEVICES, default="auto")
     p.add_argument("--truth", type=Path, help="the original of one input, for measuring only")
     p.add_argument(
-        "--tile", type=tile, help="side of the tiles of large images, 0 for none (default: 1024)"
+        "--tile",
+        type=tile,
+        help="side of the tiles in which networks restore large images, 0 for none (default: 1024)",
     )
     p.add_argument(
-        "--max-pixels", type=int, default=MOST_PIXELS, help="Pixels of the largest image taken."
+        "--max-pixels", type=pixels, default=MOST_PIXELS, help="Pixels of the largest image taken."
     )
     p.add_argument("--strict", action="store_true", help="Refuse pictures that are damaged.")
     p.add_argument(

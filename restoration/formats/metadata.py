@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 import struct
-import warnings
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from PIL import Image
 
-ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x0112, 0x011A, 0x011B, 0x0128
-INCH = 2  # resolution unit
-ORIENTATIONS = range(2, 9)  # that ask for a turn
+from restoration.formats.exif import X_RESOLUTION, read_exif, with_resolution
+
 SIDEWAYS = range(5, 9)  # those that exchange rows and columns
-# What Pillow raises for damaged EXIF blocks, when it reads or writes them
+# What Pillow raises for damaged tags, when it reads or writes them
 DAMAGED_EXIF = (
     *(SyntaxError, struct.error, ValueError, KeyError, TypeError, AttributeError),
     *(OverflowError, OSError, ZeroDivisionError),
@@ -27,6 +25,8 @@ DESCRIBING = (270, 271, 272, 305, 306, 315, 33432, EXIF_TAG, GPS_TAG)
 BLOCKS = ("exif", "xmp", "icc_profile")
 RAW_IPTC = "Raw profile type iptc"  # keyword of the IPTC's records in a PNG
 COMMENT = "Comment"  # keyword of a PNG's comment
+KNOWN_TEXTS = (RAW_IPTC, COMMENT, "XML:com.adobe.xmp", "Software")  # the last of no use
+SRGB_GAMMA = 0.45455  # as a PNG has it
 
 # What of an XMP packet is true of the file that it came in alone, as attributes or elements: the
 # turn that the result has taken, and pointers to data behind the picture.
@@ -101,7 +101,8 @@ def read_metadata(image: Image.Image, data: bytes) -> tuple[Metadata, int]:
     # a PNG's texts may have any name
     info = {k: v for k, v in image.info.items() if k not in BLOCKS or isinstance(v, bytes)}
     tiff = image.format == "TIFF"
-    exif, orientation, told = read_exif(tags_of(image) if tiff else info.get("exif"))
+    block = tags_of(image) if tiff else info.get("exif")
+    exif, orientation, told = read_exif(block)
     xmp = info.get("xmp")
     dpi = info.get("dpi")
     unknown = image.format in ("JPEG", "MPO") and info.get("jfif_unit") not in (1, 2) and not told
@@ -112,6 +113,10 @@ def read_metadata(image: Image.Image, data: bytes) -> tuple[Metadata, int]:
     elsewhere = [name for name, marks in ELSEWHERE.items() if any(m in data for m in marks)]
     if image.format == "MPO" and "HDR gain map" not in elsewhere:
         elsewhere.append("further pictures")
+    if block and exif is None:
+        elsewhere.append("damaged EXIF")
+    if image.format == "PNG":
+        elsewhere += left_in_png(image)
     metadata = Metadata(
         icc_profile=info.get("icc_profile"),
         exif=exif,
@@ -157,32 +162,23 @@ def tags_of(image: Image.Image) -> bytes | None:
                 made.get_ifd(tag).update(block)
                 some = some or bool(block)
             elif tag in exif:
-                made[tag] = exif[tag]
+                made[tag] = as_stored(exif[tag])
                 some = True
         return made.tobytes() if some else None
     except DAMAGED_EXIF:
         return None
 
 
-def read_exif(block: bytes | None) -> tuple[bytes | None, int, bool]:
-    """Split an EXIF block into the rest and the orientation; what is damaged counts as none.
+def left_in_png(image: Image.Image) -> list[str]:
+    """Tell what else a PNG says: texts, and what its colours mean if no profile does."""
+    texts = [name for name in getattr(image, "text", {}) if name not in KNOWN_TEXTS]
+    odd = "icc_profile" not in image.info and image.info.get("gamma", SRGB_GAMMA) != SRGB_GAMMA
+    return [*([f"texts ({', '.join(texts)})"] if texts else []), *(["gamma"] if odd else [])]
 
-    Returns:
-        The block without its orientation, that, and whether the block tells a resolution.
-    """
-    if not block:
-        return None, 1, False
-    exif, orientation, told = Image.Exif(), 1, False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged metadata is no news
-            exif.load(block)
-            found = exif.pop(ORIENTATION, 1)
-            orientation = found if found in ORIENTATIONS else 1
-            told = float(exif.get(X_RESOLUTION, 0)) > 0
-            return exif.tobytes(), orientation, told
-    except DAMAGED_EXIF:  # tags of a wrong type; the orientation may be known
-        return None, orientation, told
+
+def as_stored(value: object) -> object:
+    """Return the bytes of a text that Pillow has read, which it would write without its accents."""
+    return value.encode("latin-1", "replace") if isinstance(value, str) else value
 
 
 def read_iptc(image: Image.Image) -> bytes | None:
@@ -210,8 +206,10 @@ def from_hex(text: str) -> bytes | None:
 
 
 def read_comment(image: Image.Image) -> str | None:
-    """Return the comments of a JPEG, one below the other, or that of a PNG."""
+    """Return the comments of a JPEG, one below the other, or that of a PNG or GIF."""
     texts = [text for name, text in getattr(image, "applist", ()) if name == "COM"]
+    if image.format == "GIF":
+        texts = [text for text in [image.info.get("comment")] if isinstance(text, bytes)]
     if not texts:
         return str(image.info.get(COMMENT, "")).strip() or None
     return "\n".join(decoded(text) for text in texts).strip() or None
@@ -227,17 +225,10 @@ def decoded(text: bytes) -> str:
 
 
 def with_density(metadata: Metadata) -> Metadata:
-    """Tell the density in the EXIF block, unless that tells one: for formats without another place.
-
-    A block that cannot be read counts as none.
-    """
+    """Tell the density in the EXIF block, for formats without another place."""
     if metadata.dpi is None or read_exif(metadata.exif)[2]:
         return metadata
-    exif = Image.Exif()
-    exif.load(metadata.exif or b"")
-    exif[X_RESOLUTION], exif[Y_RESOLUTION] = metadata.dpi
-    exif[RESOLUTION_UNIT] = INCH
-    return replace(metadata, exif=exif.tobytes())
+    return replace(metadata, exif=with_resolution(metadata.exif, metadata.dpi))
 
 
 def photoshop(iptc: bytes) -> bytes:

@@ -18,6 +18,7 @@ from restoration.formats.metadata import (
     GPS_TAG,
     IPTC_TAG,
     Metadata,
+    as_stored,
 )
 
 ROWS = 64  # of a strip
@@ -67,10 +68,24 @@ def exif_tags(block: bytes | None) -> Iterator[tuple[int, object]]:
     try:
         exif.load(block or b"")
         for tag in DESCRIBING:
-            if tag in exif:
-                value = dict(exif.get_ifd(tag)) if tag in (EXIF_TAG, GPS_TAG) else exif[tag]
-                if isinstance(value, dict):
-                    value.pop(INTEROPERABILITY, None)  # a place in the other file
-                yield tag, value
+            if tag not in exif:
+                continue
+            if tag in (EXIF_TAG, GPS_TAG):
+                inner = exif.get_ifd(tag)
+                inner.pop(INTEROPERABILITY, None)  # a place in the other file
+                yield tag, {k: v for k, v in inner.items() if can_be_written(tag, {k: v})}
+            elif can_be_written(tag, as_stored(exif[tag])):
+                yield tag, as_stored(exif[tag])
     except DAMAGED_EXIF:
         return
+
+
+def can_be_written(tag: int, value: object) -> bool:
+    """Whether Pillow writes a tag: not where a number is of another type than it should be."""
+    alone = ImageFileDirectory_v2()
+    try:
+        alone[tag] = value
+        alone.save(io.BytesIO())
+    except DAMAGED_EXIF:
+        return False
+    return True

@@ -126,16 +126,21 @@ def is_padding(data: bytes, complained: list[str]) -> bool:
     """
     found = [STRAY.search(line) for line in complained]
     counts = [int(match[1]) for match in found if match]
-    scans = [segment.stop for segment in segments(data) if segment.marker == SCAN]
-    end = data.find(END, scans[-1]) if scans else -1
+    end = end_of_scans(data)
     return len(counts) == len(found) and all(
         not data[max(end - count, 0) : end].strip(b"\0\xff") for count in counts
     )
 
 
+def end_of_scans(data: bytes) -> int:
+    """Find the marker that ends the picture, which no scan holds; -1 where there is none."""
+    scans = [segment.stop for segment in segments(data) if segment.marker == SCAN]
+    return data.find(END, scans[-1]) if scans else -1
+
+
 def zeros_in(data: bytes) -> int:
-    """Find zeros in place of data; -1 where there are none."""
-    return data.find(ZEROS, data.find(bytes([0xFF, SCAN])))
+    """Find zeros in place of data; -1 where there are none, or only behind the picture."""
+    return data.find(ZEROS, data.find(bytes([0xFF, SCAN])), end_of_scans(data))
 
 
 def is_cut(complained: list[str]) -> bool:
@@ -144,12 +149,14 @@ def is_cut(complained: list[str]) -> bool:
 
 
 def damage_of(data: bytes, jpeg: DCTJPEG, complained: list[str]) -> str | None:
-    """Say in a few words what is missing of a picture; None where it is whole."""
+    """Say in a few words what is missing of a picture, from ``closed``; None where it is whole."""
     if not complained:
         return None
     if jpeg.progressive_mode:
         return UNREFINED
     if is_cut(complained) and zeros_in(data) < 0:
+        if end_of_scans(data) < len(data) - len(END):  # the file's own, not that of ``closed``
+            return "damaged: parts of it are missing"
         return f"cut short: nothing is left below line {whole_lines(jpeg)}"
     if len(data) > SEARCHED:
         return "damaged"

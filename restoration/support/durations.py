@@ -33,6 +33,8 @@ def seconds_of(text: str) -> float:
     Raises:
         RestorationError: It is none, or not longer than nothing.
     """
+    if not isinstance(text, str):  # in Python
+        raise RestorationError(f"{text!r} is no duration; give a text: '30s', '5m' or '1h30m'")
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[smhd])", text.lower())
     whole = "".join(number + unit for number, unit in parts)
     seconds = sum(float(number) * UNITS[unit] for number, unit in parts)

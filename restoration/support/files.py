@@ -49,17 +49,18 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """
     temporary: str | None = None
     try:
+        place = Path(os.path.realpath(path))  # a link stays, and what it leads to is written
         # a name of its own that nobody can foresee, short enough beside a long one
-        descriptor, temporary = tempfile.mkstemp(".tmp", ".", path.parent)
+        descriptor, temporary = tempfile.mkstemp(".tmp", ".", place.parent)
         with open(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         mode = 0o666 & ~UMASK  # of any other new file
-        if path.exists():
-            mode = stat.S_IMODE(path.stat().st_mode)  # writing into it would have kept that
+        if place.exists():
+            mode = stat.S_IMODE(place.stat().st_mode)  # writing into it would have kept that
         os.chmod(temporary, mode)
-        os.replace(temporary, path)
+        os.replace(temporary, place)
     except OSError as error:
         raise RestorationError(f"cannot write {path}: {error.strerror or error}") from error
     finally:

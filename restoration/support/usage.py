@@ -113,6 +113,13 @@ def quality(text: str) -> int:
     return int(text)
 
 
+def pixels(text: str) -> int:
+    """Read a number of pixels."""
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text} is no number of pixels")
+    return int(text)
+
+
 def tile(text: str) -> int:
     """Read the side of tiles."""
     if not (text.isdecimal() and (text == "0" or int(text) >= SMALLEST_TILE)):

@@ -1,5 +1,6 @@
 """What ``restore`` must never do: destroy an input, leave its folder, hang, or end the others."""
 
+import argparse
 import dataclasses
 import json
 import os
@@ -13,6 +14,7 @@ from PIL import Image
 
 from restoration import restoring
 from restoration.__main__ import main
+from restoration.commands import restore
 from restoration.formats import writing
 from restoration.support.files import safe_name
 
@@ -148,9 +150,64 @@ def test_results_among_the_files_that_a_shell_lists_are_left_out(capsys):
     capsys.readouterr()
     assert main([*FAST, "--format", "jpeg", *pattern]) == 0
     told = capsys.readouterr()
-    assert "left out 2 results (of other files given, by their names)" in told.err
+    assert "left out 2 results (of other files, by their names)" in told.err
     assert told.err.count("skipped") == 2
     assert main([*FAST, "photo.jpg.restored.jpg"]) == 0  # given by itself, it is a picture
+
+
+def test_what_is_named_as_a_result_of_a_file_elsewhere_is_told(capsys):
+    Path("in").mkdir()
+    for name in ("a.jpg", "a.restored.jpg", "holiday.restored.jpeg"):
+        Path("in", name).write_bytes(Path("photo.jpg").read_bytes())
+    assert main([*FAST, "in", "-o", "out"]) == 0
+    assert "in: left out 1 result (of other files, by their names)" in capsys.readouterr().err
+    assert os.listdir("out") == ["a.restored.png"]
+
+
+@pytest.mark.parametrize("option", ["target", "sheet"])
+def test_a_file_that_appears_during_the_work_is_left_alone(capsys, monkeypatch, option):
+    path = Path("o.png" if option == "target" else "sheet.png")
+    restored = restoring.restore_jpeg
+
+    def others_write(*arguments):
+        path.write_bytes(b"precious")
+        return restored(*arguments)
+
+    monkeypatch.setattr(restoring, "restore_jpeg", others_write)
+    assert main([*FAST, "photo.jpg", "-o", "o.png", "--compare", "sheet.png"]) == 1
+    assert f"{path} exists; give --overwrite" in capsys.readouterr().err
+    assert path.read_bytes() == b"precious"
+
+
+def test_a_sheet_that_is_missing_is_not_skipped_untold(capsys):
+    command = [*FAST, "photo.jpg", "-o", "o.png", "--compare", "sheet.png"]
+    assert main(command) == 0
+    assert main(command) == 0  # both are there
+    Path("sheet.png").unlink()
+    capsys.readouterr()
+    assert main(command) == 1
+    assert "o.png exists; give --overwrite" in capsys.readouterr().err
+    assert main([*command, "--overwrite"]) == 0
+    assert Path("sheet.png").exists()
+
+
+def test_a_link_stays_one(capsys):
+    Path("there").mkdir()
+    os.symlink("there/real.png", "o.png")
+    assert main([*FAST, "photo.jpg", "-o", "o.png"]) == 0
+    assert Path("o.png").is_symlink()
+    with Image.open("there/real.png") as image:
+        assert image.size == (48, 48)
+
+
+def test_how_to_go_on_where_files_are_replaced():
+    """Without --overwrite those are skipped whose old results are there."""
+    jobs = [restore.Job(Path("photo.jpg"), Path("o.png"))]
+    asked = argparse.Namespace(overwrite=True)
+    assert restore.onwards(jobs, asked).startswith("the same command without --overwrite goes on")
+    Path("o.png").touch()
+    assert restore.onwards(jobs, asked) == "the same command begins anew"
+    assert restore.onwards(jobs, argparse.Namespace(overwrite=False)).endswith("with the others")
 
 
 def test_a_library_that_cannot_be_used_ends_the_command_at_once(capsys):
@@ -168,6 +225,8 @@ def test_a_library_that_cannot_be_used_ends_the_command_at_once(capsys):
         (["--seed", "1" + "0" * 30], 2, "is no seed: give 0 to"),
         (["--seed", "-1"], 2, "seed"),
         (["--max-pixels", "100"], 1, "too large: 48 x 48 pixels"),
+        (["--max-pixels", "-5"], 2, "-5 is no number of pixels"),
+        (["--max-pixels", "0"], 2, "0 is no number of pixels"),
         ([], 1, "photo.restored.png is a folder"),
     ],
 )

@@ -39,6 +39,25 @@ def read(data: bytes) -> Metadata:
         return read_metadata(image, data)[0]
 
 
+def test_what_else_a_png_says_is_told(photo):
+    texts = PngInfo()
+    texts.add_text("Author", "me")
+    texts.add_text("Comment", "mine")
+    texts.add(b"gAMA", struct.pack(">I", 100_000))
+    found = read(saved(photo, "PNG", pnginfo=texts))
+    assert found.comment == "mine"
+    assert found.elsewhere == ("texts (Author)", "gamma")
+    plain = PngInfo()
+    plain.add(b"gAMA", struct.pack(">I", 45_455))
+    assert read(saved(photo, "PNG", pnginfo=plain)).elsewhere == ()
+
+
+def test_the_comment_of_a_gif(photo):
+    file = io.BytesIO()
+    Image.fromarray(photo).quantize(64).save(file, "GIF", comment="a caf\u00e9".encode())
+    assert read(file.getvalue()).comment == "a caf\u00e9"
+
+
 @pytest.mark.parametrize(
     "packet",
     [

@@ -58,6 +58,14 @@ def test_what_is_left_of_a_damaged_file_is_read(photo, tmp_path, capfd, change, 
     assert (read.pixels[found + 16 :] != whole.pixels[found + 16 :]).any((1, 2)).all()
 
 
+@pytest.mark.parametrize("behind", [b"", b"another picture", b"\0" * 40])
+def test_a_file_with_its_end_was_not_cut_short(photo, tmp_path, behind):
+    good = encoded(photo, quality=40)
+    middle = len(good) // 2
+    (tmp_path / "bad.jpg").write_bytes(good[:middle] + good[middle + 300 :] + behind)
+    assert read_jpeg(tmp_path / "bad.jpg").damage == "damaged: parts of it are missing"
+
+
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.6, 0.9, 0.99])
 def test_the_cells_of_a_cut_progressive_file_hold_what_was_cut(photo, tmp_path, share):
     good = encoded(photo, quality=40, progressive=True)
