@@ -224,7 +224,7 @@ def shared_by(settings: Settings) -> Shared:
     # imports Lightning, which takes longer than torch
     from restoration.internal_learning.library.checkpoint import load_library
 
-    return Shared(pool, load_library(settings.network).net)
+    return Shared(pool, load_library(settings.network))
 
 
 def method_of(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
@@ -16,32 +14,12 @@ from restoration.callbacks.order import directory_of, interval
 from restoration.errors import Interrupted, RestorationError
 from restoration.independent import IndependentStrategy
 from restoration.run_folder import CHECKPOINT
-from restoration.support.files import atomic_file
+from restoration.support.checkpoints import AtomicIO
 from restoration.support.interruption import Interruption
 
 
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write a checkpoint beside its place, flush it to the disk and rename it.
-
-    Lightning's own way stages in the system's temporary folder: on another file system the last
-    move is a copy, which a kill cuts in two.
-    """
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | os.PathLike, storage_options: Any = None
-    ) -> None:
-        """Save ``checkpoint`` under ``path``.
-
-        Raises:
-            RestorationError: It cannot be written.
-        """
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with atomic_file(path) as file:
-                torch.save(checkpoint, file)
-        except RuntimeError as error:  # what torch makes of a full disk
-            raise RestorationError(f"cannot write {path}; is the disk full?") from error
+class AtomicCheckpointIO(AtomicIO):
+    """Write a checkpoint whole or not at all; read plain values and tensors alone."""
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = True

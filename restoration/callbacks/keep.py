@@ -9,12 +9,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from restoration.callbacks.order import interval
-from restoration.callbacks.quality import QUALITY
+from restoration.callbacks.order import check_before
+from restoration.callbacks.quality import QUALITY, Quality
 from restoration.callbacks.smoothing import NeedsSmoothing
-from restoration.data import image_of
 from restoration.errors import RestorationError
-from restoration.metrics import psnr
 
 # entries of result.json and columns of curves.csv that are no rule's
 TAKEN = {
@@ -80,32 +78,26 @@ class KeepImage(Callback):
 class BestStep(NeedsSmoothing, KeepImage):
     """Keep the smoothed output of highest PSNR: an oracle, for reports; silent without truth.
 
-    Args:
-        every: Steps between two comparisons, beside those at which the quality is measured.
+    The outputs are compared at which ``Quality``, before it, measures.
     """
 
     name = "best"
 
-    def __init__(self, every: int = 10) -> None:
-        super().__init__()
-        self.every = interval(every, "best.every")
-        self.truth: Tensor | None = None
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        """Check that the quality will be measured.
 
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Fetch the truth."""
-        super().on_train_start(trainer, module)
-        truth = image_of(trainer).truth
-        self.truth = None if truth is None else truth.to(module.device)
+        Raises:
+            RestorationError: No ``OutputSmoothing`` or no ``Quality`` runs before this callback.
+        """
+        super().setup(trainer, module, stage)
+        check_before(trainer, self, Quality)
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         """Compare the smoothed output with the best so far."""
-        step, value = trainer.global_step, outputs.get("psnr_smoothed")
-        if self.truth is None or (value is None and step % self.every):
-            return
-        image = outputs["smoothed"]
-        self.offer(psnr(image, self.truth) if value is None else value, step, image)
+        if "psnr_smoothed" in outputs:
+            self.offer(outputs["psnr_smoothed"], trainer.global_step, outputs["smoothed"])
 
 
 class LeastSURE(KeepImage):

@@ -39,3 +39,15 @@ def callbacks_before(trainer: Trainer, callback: Callback) -> list[Callback]:
     """Return the trainer's callbacks that run before one of them."""
     every = callbacks_of(trainer, Callback)
     return every[: every.index(callback)]
+
+
+def check_before(trainer: Trainer, callback: Callback, kind: type[Callback]) -> None:
+    """Check that a callback finds what another adds to the outputs.
+
+    Raises:
+        RestorationError: None of that kind runs before it.
+    """
+    if not any(isinstance(other, kind) for other in callbacks_before(trainer, callback)):
+        raise RestorationError(
+            f"{type(callback).__name__} needs {kind.__name__} before it among the callbacks"
+        )

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from restoration.callbacks.order import callbacks_before
+from restoration.callbacks.order import check_before
 from restoration.errors import RestorationError
 
 
@@ -63,7 +63,4 @@ class NeedsSmoothing(Callback):
         Raises:
             RestorationError: No ``OutputSmoothing`` runs before this callback.
         """
-        if not any(isinstance(c, OutputSmoothing) for c in callbacks_before(trainer, self)):
-            raise RestorationError(
-                f"{type(self).__name__} needs OutputSmoothing before it among the callbacks"
-            )
+        check_before(trainer, self, OutputSmoothing)

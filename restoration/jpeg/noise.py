@@ -86,18 +86,6 @@ def frequency_variances(coefficients: Tensor, table: Tensor) -> Tensor:
     return variance * table**2
 
 
-def component_variance(coefficients: Tensor, table: Tensor) -> Tensor:
-    """Estimate the mean squared quantisation error of one component's samples, in levels^2.
-
-    The DCT is orthonormal, so the mean over frequencies is the mean over samples.
-
-    Args:
-        coefficients: (rows, columns, 8, 8), in quantisation steps.
-        table: quantisation steps, (8, 8).
-    """
-    return frequency_variances(coefficients, table).mean()
-
-
 def leakage(ratio: int) -> Tensor:
     """Energy that a patch's frequency receives from a block's, by the patch's place among blocks.
 
@@ -155,9 +143,9 @@ def noise_sigma(file: Quantised, correction: float = 1.15) -> float:
             geometric mean over twelve tuning photographs at qualities 10 to 25, whose standard
             deviation of 1 dB leaves sigma uncertain by about 12 % an image.
     """
-    variances = torch.stack(
-        [component_variance(*in_cells(file, c)) for c in range(len(file.tables))]
-    )
+    components = (in_cells(file, c) for c in range(len(file.tables)))
+    # the DCT is orthonormal: the mean over frequencies is that over samples
+    variances = torch.stack([frequency_variances(*component).mean() for component in components])
     if len(variances) == 3:
         to_rgb = constants(variances.dtype, variances.device)[1]
         variance = (to_rgb**2 @ variances).mean()

@@ -105,23 +105,6 @@ class JPEGOperator:
         planes = self.planes(image)
         return tuple(block_dct(self.downsample(planes[:, c], c)) for c in range(len(self.grids)))
 
-    def adjoint(self, coefficients: Sequence[Tensor]) -> Tensor:
-        """Apply the adjoint of the encoder's linear part.
-
-        <A x - A 0, y> = <x, A' y> for all images x and coefficients y.
-
-        Args:
-            coefficients: y, per component (N, rows, columns, 8, 8).
-
-        Returns:
-            (N, C, H, W).
-        """
-        shape = (coefficients[0].shape[0], len(self.grids), self.height, self.width)
-        zero = coefficients[0].new_zeros(shape)
-        pullback = torch.func.vjp(self.encode, zero)[1]
-        result: Tensor = pullback(tuple(coefficients))[0]
-        return result
-
     def downsample(self, plane: Tensor, component: int) -> Tensor:
         """(N, H, W) -> (N, 8 rows, 8 columns): mean over the ratio, edges repeated.
 

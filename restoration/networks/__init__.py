@@ -1,5 +1,5 @@
 """Networks: the deep image prior's hourglass, the one that corrects, and that of libraries."""
 
-from restoration.networks.hourglass import Hourglass, Level
+from restoration.networks.hourglass import Hourglass
 
-__all__ = ["Hourglass", "Level"]
+__all__ = ["Hourglass"]

@@ -64,12 +64,11 @@ class DeblockingNetwork(nn.Module):
         widths: Sequence[int] = (32, 64, 96),
         blocks: Sequence[int] = (1, 2, 2),
         entry: int = 1,
-        positions: bool = True,
     ) -> None:
         super().__init__()
         self.head = Convolution(5, widths[0], 3 if entry == 1 else entry)
         places = (PERIOD // entry) ** 2
-        self.place = nn.Parameter(torch.zeros(widths[0], places), requires_grad=positions)
+        self.place = nn.Parameter(torch.zeros(widths[0], places))
         self.levels = Level(widths, blocks)
         last = Convolution(widths[0], 3 * entry**2, 3)
         nn.init.zeros_(last.matrix)

@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
             with patch.object(windows, "SATURATED", share):
                 description = description_for(pictures, 0, SMALL)
                 learn(pictures, library, description, math.inf, options.steps)
-            net = load_library(library).net
+            net = load_library(library)
             for path in (p for p in chosen(options) if p.stem not in seen):
                 clean = centre_crop(read_lossless(path), SIDE, path)
                 for quality in QUALITIES:

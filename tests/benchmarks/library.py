@@ -84,7 +84,7 @@ class Restorer:
 
 def run(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
-    net = None if options.network is None else load_library(options.network).net
+    net = None if options.network is None else load_library(options.network)
     file = options.results
     rows = json.loads(file.read_text()) if file.exists() else []
     done = {(r["image"], r["quality"], r["method"]) for r in rows}

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from restoration.networks import Hourglass, Level
+from restoration.networks.hourglass import Hourglass, Level
 
 
 def plain_block(inputs, outputs, kernel, stride=1):

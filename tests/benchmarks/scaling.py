@@ -115,7 +115,7 @@ def libraries(options: argparse.Namespace, results: Results) -> None:
                 pace = -learned(some, width, place, 4) + learned(some, width, place, 14)
                 steps = max(int(minutes * 60 * 10 / pace), 1)
                 spent = learned(some, width, place, steps)
-                net = load_library(place).net
+                net = load_library(place)
             for path in chosen(options):
                 clean = read_lossless(path)
                 jpeg = compress(clean, QUALITY)

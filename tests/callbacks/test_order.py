@@ -37,6 +37,13 @@ def test_what_uses_the_smoothed_output_asks_for_it(kind):
         )
 
 
+def test_the_best_step_asks_for_the_quality_before_it():
+    for callbacks in ([], [Curves(), Quality()]):
+        order = [OutputSmoothing(), BestStep(), *callbacks]
+        with pytest.raises(RestorationError, match=r"^BestStep needs Quality before it"):
+            set_up(*order)
+
+
 @pytest.mark.parametrize("kind", [Quality, NearestReJPEG])
 def test_the_curves_ask_for_those_that_measure_before_them(kind):
     with pytest.raises(RestorationError, match=f"^Curves needs {kind.__name__}, .* before it"):

@@ -14,7 +14,7 @@ from restoration.errors import RestorationError
 from restoration.inputs import DecodedJPEG
 from restoration.jpeg import Quantised
 from restoration.jpeg.colour import ycbcr_to_rgb
-from restoration.jpeg.noise import cell_variances, component_variance, laplacian_rates, noise_sigma
+from restoration.jpeg.noise import cell_variances, frequency_variances, laplacian_rates, noise_sigma
 from restoration.jpeg.operator import block_idct
 from restoration.losses import SURE
 from restoration.losses.sure import finite_difference, jacobian_vector
@@ -185,7 +185,7 @@ def test_cell_variances_are_the_integrals(rate):
     assert other.item() == pytest.approx(second_moment(0.5, 1.5, 1), rel=1e-6)
 
 
-def test_component_variance_is_that_of_simulated_quantisation():
+def test_the_variance_of_a_component_is_that_of_simulated_quantisation():
     generator = np.random.default_rng(0)
     table = generator.integers(10, 100, (8, 8)).astype(float)
     scales = generator.uniform(5, 60, (8, 8))
@@ -193,13 +193,13 @@ def test_component_variance_is_that_of_simulated_quantisation():
     x[..., 0, 0] = generator.uniform(-1000, 1000, (100, 100))
     q = np.rint(x / table)
     expected = ((q * table - x) ** 2).mean()
-    estimate = component_variance(torch.from_numpy(q), torch.from_numpy(table)).item()
+    estimate = frequency_variances(torch.from_numpy(q), torch.from_numpy(table)).mean().item()
     assert estimate == pytest.approx(expected, rel=0.02)
 
 
 def test_a_frequency_that_never_occurs_adds_no_noise():
     q = torch.zeros(10, 10, 8, 8)
-    assert component_variance(q, torch.full((8, 8), 12.0)).item() == pytest.approx(12.0 / 64)
+    assert frequency_variances(q, torch.full((8, 8), 12.0)).mean().item() == pytest.approx(12 / 64)
 
 
 def test_sigma_in_rgb_is_that_of_simulated_components():

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from restoration.errors import RestorationError
 from restoration.internal_learning.library.sizes import ENTRY, USUAL
 from restoration.networks.deblocking import DeblockingNetwork
+from restoration.support.checkpoints import AtomicIO
 from restoration.support.durations import readable
-from restoration.support.files import atomic_file
 
 FORMAT = 1
 
@@ -59,22 +58,8 @@ class Description:
         )
 
 
-class LibraryIO(TorchCheckpointIO):
+class LibraryIO(AtomicIO):
     """Write a library whole or not at all; read tensors and plain values alone."""
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
-    ) -> None:
-        """Save ``checkpoint`` under ``path``.
-
-        Raises:
-            RestorationError: it cannot be written.
-        """
-        try:
-            with atomic_file(Path(path)) as file:
-                torch.save(checkpoint, file)
-        except RuntimeError as error:  # what torch makes of a full disk
-            raise RestorationError(f"cannot write {path}; is the disk full?") from error
 
     def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
         """Load the library at ``path``; see ``read_library``."""
@@ -122,16 +107,8 @@ def description_of(content: dict[str, Any], path: str | Path) -> Description:
         raise RestorationError(f"{path} does not say what it has learned on") from error
 
 
-@dataclass(frozen=True)
-class Library:
-    """A network that is ready to be applied, and what it has learned on."""
-
-    net: DeblockingNetwork
-    description: Description
-
-
-def load_library(path: str | Path) -> Library:
-    """Load the averaged weights of a library.
+def load_library(path: str | Path) -> DeblockingNetwork:
+    """Load a library's network with its averaged weights, ready to be applied.
 
     Raises:
         RestorationError: it is none, or damaged.
@@ -149,7 +126,7 @@ def load_library(path: str | Path) -> Library:
         net.load_state_dict(weights)
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise RestorationError(f"{path} is damaged: its weights do not fit its network") from error
-    return Library(net.eval().requires_grad_(False), description)
+    return net.eval().requires_grad_(False)
 
 
 def spread(qualities: Sequence[int]) -> list[int]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -71,24 +70,10 @@ def part_of(file: Quantised) -> Quantised:
     def middle(size: int, unit: int) -> tuple[int, int]:
         there = size // unit
         wanted = max(int(size * share) // unit, 1)
-        return (there - wanted) // 2, wanted
+        first = (there - wanted) // 2
+        return first * unit, (first + wanted) * unit
 
-    top, rows = middle(file.height, BLOCK * down)
-    left, columns = middle(file.width, BLOCK * across)
-
-    def cut(grids: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        return tuple(
-            q[top * v : (top + rows) * v, left * h : (left + columns) * h] if q.dim() == 4 else q
-            for q, (v, h) in zip(grids, file.sampling, strict=True)
-        )
-
-    return replace(
-        file,
-        height=rows * BLOCK * down,
-        width=columns * BLOCK * across,
-        coefficients=cut(file.coefficients),
-        widths=None if file.widths is None else cut(file.widths),
-    )
+    return file.window(*middle(file.height, BLOCK * down), *middle(file.width, BLOCK * across))
 
 
 def luma_and_chroma(file: Quantised) -> tuple[Tensor, Sampling]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import LambdaCallback
 from torch import Tensor
 
 from restoration.internal_learning.library.data import WindowData
@@ -21,19 +21,6 @@ from restoration.support.devices import accelerator, precision
 from restoration.support.quiet import quiet
 
 TUNING_RATE = 0.002  # highest learning rate
-
-
-class Told(Callback):
-    """Call ``advance`` after every step."""
-
-    def __init__(self, advance: Callable[[], object]) -> None:
-        self.advance = advance
-
-    def on_train_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
-    ) -> None:
-        """Call it."""
-        self.advance()
 
 
 def tuned(
@@ -71,7 +58,7 @@ def tuned(
             precision=precision(device),
             max_steps=steps,
             max_epochs=-1,
-            callbacks=[Told(advance)],
+            callbacks=[LambdaCallback(on_train_batch_end=lambda *_: advance())],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

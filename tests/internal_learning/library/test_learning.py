@@ -21,7 +21,12 @@ from restoration.errors import Interrupted, RestorationError
 from restoration.internal_learning.library import learning as learning_module
 from restoration.internal_learning.library import module, tuning
 from restoration.internal_learning.library.applying import restored_by, restored_within
-from restoration.internal_learning.library.checkpoint import Description, load_library, read_library
+from restoration.internal_learning.library.checkpoint import (
+    Description,
+    description_of,
+    load_library,
+    read_library,
+)
 from restoration.internal_learning.library.data import WindowData
 from restoration.internal_learning.library.learning import learn
 from restoration.internal_learning.library.module import (
@@ -136,11 +141,12 @@ def test_a_budget_ends_the_learning_in_time(pictures, tmp_path, monkeypatch):
 
 def test_a_library_says_what_it_learned_on(pictures, tmp_path):
     learned(pictures, tmp_path / "library.ckpt", 2)
-    library = load_library(tmp_path / "library.ckpt")
-    assert "2 steps, on 2 pictures of quality 10 to 30 (median 20)" in library.description.summary()
-    averaged = read_library(tmp_path / "library.ckpt")["state_dict"]
-    for name, value in library.net.state_dict().items():
-        assert torch.equal(value, averaged[f"average.module.{name}"])
+    path = tmp_path / "library.ckpt"
+    content = read_library(path)
+    summary = description_of(content, path).summary()
+    assert "2 steps, on 2 pictures of quality 10 to 30 (median 20)" in summary
+    for name, value in load_library(path).state_dict().items():
+        assert torch.equal(value, content["state_dict"][f"average.module.{name}"])
 
 
 def test_the_command_applies_the_network_of_a_library(photo, tmp_path):
@@ -346,7 +352,7 @@ def test_a_library_that_goes_on_keeps_its_network(pictures, tmp_path):
     learned(pictures, path, 1)
     usual = Description(pictures=["a", "b", "c"], qualities=[10, 20, 30])
     learn(pictures, path, usual, math.inf, 2)
-    library = load_library(path)
-    assert (library.description.widths, library.description.blocks) == ([8, 8], [1, 1])
-    assert library.description.pictures == ["a", "b", "c"]
-    assert library.description.steps == 2
+    description = description_of(read_library(path), path)
+    assert (description.widths, description.blocks) == ([8, 8], [1, 1])
+    assert description.pictures == ["a", "b", "c"]
+    assert description.steps == 2
