@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +33,7 @@ from restoration.support.files import Content, write_atomically
 
 def settings_of(options: argparse.Namespace) -> Settings:
     """Tell how pictures are restored."""
-    return Settings(
-        options.preset,
-        options.seed,
-        options.device,
-        options.tile,
-        options.history,
-        options.quality,
-        options.network,
-        options.budget,
-        options.strength,
-    )
+    return Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
 
 
 def restore_file(

@@ -1,4 +1,4 @@
-"""The report's tables: the paper's, the blind columns that it lacks, and its claims."""
+"""The report's tables: the paper's, and the blind columns that it lacks."""
 
 from __future__ import annotations
 
