@@ -45,11 +45,11 @@ def restore_jpeg(
 ) -> Tensor:
     """Restore a JPEG that is in memory.
 
-    The first estimate, corrected by what the networks of all rounds say, is projected onto the
-    narrowed quantisation constraint set. Half of the result is that of networks that restore the
-    JPEG by themselves, where the recipe has some: they learn last, on windows of what the others
-    made. They start from the network of a library, where there is one; it is applied as it is where
-    the recipe gives it no steps.
+    The first estimate, corrected by what the networks of all rounds say, is filtered once more and
+    projected onto the narrowed quantisation constraint set. Half of the result is that of networks
+    that restore the JPEG by themselves, where the recipe has some: they learn last, on windows of
+    what the others made. They start from the network of a library, where there is one; it is
+    applied as it is where the recipe gives it no steps.
 
     Args:
         jpeg: the file.

@@ -10,9 +10,9 @@ class Preset:
     """How much work goes into an image.
 
     A first estimate (``first_estimate``) is corrected by what a network, or the mean of several
-    that are optimised independently, has learned on smaller copies of the image, and projected onto
-    the narrowed quantisation constraint set. Networks of a later round go on from those of the
-    round before, on copies of what these made of the image.
+    that are optimised independently, has learned on smaller copies of the image, filtered once more
+    (``polished``) and projected onto the narrowed quantisation constraint set. Networks of a later
+    round go on from those of the round before, on copies of what these made of the image.
 
     Attributes:
         passes: of the first estimate, and of those of the copies.
