@@ -15,8 +15,9 @@ from restoration.history.detection import (
 from restoration.history.recovery import Evident, measured_error
 from restoration.history.resampling import Grid
 from restoration.history.scaling import FILTERS, LEAST_SCORE, Scaling, earlier_sizes
-from restoration.history.tables import MOST_SHARE, standard_table, standard_tables
+from restoration.history.tables import MOST_SHARE, standard_table
 from restoration.jpeg.operator import BLOCK, block_dct
+from restoration.jpeg.quality import libjpeg_tables
 
 FIRST_GUESS = 20  # quality whose steps serve to measure errors at first
 GUESSES = 2  # measurements, each with the quality found before
@@ -75,7 +76,7 @@ def through(luma: Evident, scaling: Scaling) -> Resized:
     every = torch.arange(BLOCK**2)
     quality = FIRST_GUESS
     for _ in range(GUESSES):
-        table = standard_tables()[quality - 1].view(BLOCK, BLOCK).float()
+        table = libjpeg_tables(quality)[0]
         error = measured_error(luma, way, (coefficients / table).round() * table)
         seen = Luma(shown, shown.abs() > LIMIT, None, error)
         found = max(

@@ -13,8 +13,9 @@ from restoration.history.lattice import Evidence, histograms, lattice_evidence
 from restoration.history.recovery import Evident, deviation
 from restoration.history.resampling import Grid
 from restoration.history.scaling import Scaling
-from restoration.history.tables import any_table, standard_tables
+from restoration.history.tables import any_table
 from restoration.jpeg.operator import BLOCK, block_dct, block_idct
+from restoration.jpeg.quality import libjpeg_tables
 
 # 4:2:0, 4:2:2 and 4:4:4: what nearly every JPEG has
 SAMPLINGS = (
@@ -47,7 +48,7 @@ def sampling_of(
     Returns:
         The grid, and the chroma table, (8, 8).
     """
-    standard = standard_tables(1)[trace.quality - 1].view(BLOCK, BLOCK).float()
+    standard = libjpeg_tables(trace.quality)[1]
     if len(parts) == 1:
         return Grid(trace.offset, ((1, 1),), scaling), standard
     shown = parts if scaling is not None else windows(parts, liveliest(parts))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
-from PIL import Image
-from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
-from restoration.history.lattice import LARGEST_STEP, Evidence
+from restoration.history.lattice import Evidence
 from restoration.jpeg.operator import BLOCK
+from restoration.jpeg.quality import estimated_quality, every_table
 
 # Chance gives pictures that were compressed once much of one or of the other, never of both.
 LEAST_EVIDENCE = 120.0  # log-likelihood ratio, natural
@@ -49,23 +46,10 @@ class Found(NamedTuple):
         return self.evidence / max(self.expected, 1.0)
 
 
-@lru_cache(maxsize=2)
-def standard_tables(component: int = 0) -> Tensor:
-    """Return the luma (0) or chroma tables of libjpeg's qualities 1 to 100, (100, 64)."""
-    file = io.BytesIO()
-    Image.new("YCbCr", (8, 8)).save(file, format="JPEG", quality=50)
-    with Image.open(file) as image:
-        assert isinstance(image, JpegImageFile)
-        base = torch.tensor(image.quantization[min(component, 1)])
-    quality = torch.arange(1, 101)
-    scale = torch.where(quality < 50, 5000 // quality, 200 - 2 * quality)
-    return ((scale[:, None] * base + 50) // 100).clamp(1, LARGEST_STEP)
-
-
 def best_quality(evidence: Evidence, frequencies: Tensor) -> tuple[int, float, float]:
     """Find the libjpeg quality of most evidence; return it, the evidence and its expectation."""
     rows = torch.arange(len(frequencies))
-    steps = standard_tables()[:, frequencies] - 1
+    steps = every_table()[:, 0, frequencies] - 1
     best = int(evidence.likelihood[rows, steps].sum(1).argmax())
     found, expected = (
         float(x[rows, steps[best]].sum()) for x in (evidence.found, evidence.expected)
@@ -81,7 +65,7 @@ def any_table(evidence: Evidence, component: int = 0) -> Found | None:
 
     Args:
         evidence: of all 64 frequencies.
-        component: 0 for luma, else chroma: of the table that is scaled.
+        component: 0 for luma, 1 for chroma: of the table that is scaled.
 
     Returns:
         None where too few frequencies tell their step.
@@ -91,20 +75,20 @@ def any_table(evidence: Evidence, component: int = 0) -> Found | None:
     if told.sum() < LEAST_TOLD:
         return None
     rows, steps = torch.arange(BLOCK**2), (place + 1).float()
-    base = standard_tables(component)[MIDDLE].float()
+    base = every_table()[MIDDLE, component].float()
     scale = float((steps[told] / base[told]).median())
     guessed = (base * scale).round().clamp(1, float(steps[told].max()))
     table = torch.where(told, steps, guessed)
     found = float((best - CHOICE)[told].sum())
     expected = float(evidence.expected[rows, place][told].sum())
-    unlike = (standard_tables(component).float().log() - table.log()).abs().mean(1)
-    return Found(table, int(unlike.argmin()) + 1, found, expected, standard=False)
+    quality = estimated_quality(table, component)
+    return Found(table, quality, found, expected, standard=False)
 
 
 def standard_table(evidence: Evidence) -> Found:
     """Find libjpeg's table of most evidence."""
     quality, found, expected = best_quality(evidence, torch.arange(BLOCK**2))
-    return Found(standard_tables()[quality - 1].float(), quality, found, expected)
+    return Found(every_table()[quality - 1, 0].float(), quality, found, expected)
 
 
 def table_of(evidence: Evidence) -> Found:

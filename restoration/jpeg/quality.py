@@ -1,49 +1,48 @@
-"""The quality setting of a JPEG, told from its quantisation table."""
+"""libjpeg's quantisation tables, and the quality that a table tells."""
 
 from __future__ import annotations
 
 import io
 from functools import cache
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
+from restoration.jpeg.operator import BLOCK
+
+QUALITIES = 100
+
 
 @cache
-def standard_table() -> NDArray[np.int32]:
-    """Return the luma table of ITU-T T.81, annex K, (64,): libjpeg's own at quality 50."""
+def every_table() -> Tensor:
+    """Return libjpeg's tables of luma and chroma at the qualities 1 to 100, (100, 2, 64), int64.
+
+    It scales those of ITU-T T.81, annex K, by s per cent: s = 5000 / q below quality 50, and
+    200 - 2 q above.
+    """
     file = io.BytesIO()
-    Image.new("L", (8, 8)).save(file, format="JPEG", quality=50)
+    Image.new("YCbCr", (8, 8)).save(file, format="JPEG", quality=50)
     with Image.open(file) as image:
         assert isinstance(image, JpegImageFile)
-        return np.array(image.quantization[0], dtype=np.int32)
+        base = torch.tensor([image.quantization[component] for component in (0, 1)])
+    quality = torch.arange(1, QUALITIES + 1)
+    scale = torch.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    return ((scale[:, None, None] * base + 50) // 100).clamp(1, 255)
 
 
-def estimated_quality(luma_table: Tensor) -> int:
-    """Find the libjpeg quality, 1 to 100, whose luma table is nearest, in mean absolute logarithm.
-
-    libjpeg scales its table by s = 5000 / q below quality 50, and by 200 - 2 q above, in per cent.
-
-    Args:
-        luma_table: quantisation steps, (8, 8).
-    """
-    quality = np.arange(1, 101)
-    scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
-    tables = ((scale[:, None] * standard_table() + 50) // 100).clip(1, 255)
-    distance = np.abs(np.log(luma_table.numpy().ravel() / tables)).mean(1)
-    return int(quality[distance.argmin()])
-
-
-@cache
 def libjpeg_tables(quality: int) -> Tensor:
     """Return libjpeg's tables of luma and chroma at a quality, (2, 8, 8)."""
-    file = io.BytesIO()
-    Image.new("RGB", (16, 16)).save(file, format="JPEG", quality=quality)
-    with Image.open(file) as image:
-        assert isinstance(image, JpegImageFile)
-        both = [image.quantization[i] for i in (0, 1)]
-    return torch.tensor(both, dtype=torch.float32).view(2, 8, 8)
+    return every_table()[quality - 1].float().view(2, BLOCK, BLOCK)
+
+
+def estimated_quality(table: Tensor, component: int = 0) -> int:
+    """Find the libjpeg quality, 1 to 100, whose table is nearest, in mean absolute logarithm.
+
+    Args:
+        table: quantisation steps, (8, 8) or (64,).
+        component: 0 for luma, 1 for chroma.
+    """
+    unlike = (table.flatten().double() / every_table()[:, component]).log().abs().mean(1)
+    return int(unlike.argmin()) + 1

@@ -13,6 +13,7 @@ from scipy.fft import idctn
 
 from restoration.errors import RestorationError
 from restoration.formats.png import to_png
+from restoration.formats.writing import FORMATS
 from restoration.jpeg import (
     CompressedImage,
     compress,
@@ -169,8 +170,9 @@ def test_orientation_agrees_with_pillow(photo, tmp_path, orientation):
     assert png.getexif()[0x010F] == "maker"
 
 
-def test_an_odd_exif_block_costs_no_more_than_itself(photo, tmp_path):
-    """A tag of a wrong type, which Pillow reads and cannot write: the image is turned still."""
+@pytest.mark.parametrize("name", ["png", "png16", "tiff", "webp", "jpeg"])
+def test_an_odd_exif_block_costs_nothing(photo, tmp_path, name):
+    """A tag of a wrong type, which Pillow reads and cannot write: it is kept as it is."""
     orientation = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
     software = struct.pack("<HHII", 0x0131, 5, 1, 38)  # a rational, which lies behind the entries
     entries = struct.pack("<IH", 8, 2) + orientation + software + struct.pack("<III", 0, 3, 2)
@@ -180,7 +182,11 @@ def test_an_odd_exif_block_costs_no_more_than_itself(photo, tmp_path):
     with Image.open(file) as image, pytest.raises(AttributeError):
         image.getexif().tobytes()
     jpeg = read_jpeg(file)
-    assert (jpeg.orientation, jpeg.metadata.exif) == (6, None)
+    assert jpeg.orientation == 6
+    assert jpeg.metadata.exif == block.replace(orientation, orientation.replace(b"\6", b"\1"))
+    form = next(f for f in FORMATS if f.name == name)
+    with Image.open(io.BytesIO(form.encode(np.zeros((8, 8, 3), form.dtype), jpeg.metadata))) as new:
+        assert new.getexif().get(0x0131) == (None if name == "tiff" else 1.5)
 
 
 def test_coefficients_that_cannot_be_read_are_told(photo, tmp_path, monkeypatch):
