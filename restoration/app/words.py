@@ -34,7 +34,7 @@ def gain(report: dict[str, Any]) -> str:
 
 def plain(error: str) -> str:
     """Leave out of an error what only helps on the command line."""
-    return re.split(", or give a smaller --tile|; give --|; choose another --", error)[0]
+    return re.split(", or give --preset|; give --|; choose another --", error)[0]
 
 
 def remark(picture: Picture, work: Work, number: int) -> str:
