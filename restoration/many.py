@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -62,9 +63,10 @@ def restore_many(
 
     Raises:
         RestorationError: there is no such preset, duration or device, the library cannot be used,
-            or ``sources`` is a single path or file.
+            or ``sources`` is a single picture.
     """
-    if isinstance(sources, str | bytes | Path):
+    one = (str, bytes, bytearray, os.PathLike, Image.Image)
+    if isinstance(sources, one) or hasattr(sources, "read"):
         raise RestorationError("restore_many takes several pictures, in a list; restore takes one")
     seconds = None if budget is None else seconds_of(budget)
     settings = Settings(preset, seed, device, tile, history, quality, network, seconds, strength)

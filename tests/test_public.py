@@ -26,7 +26,11 @@ def test_a_duration_that_is_no_text_is_refused():
         restoration.restore("missing.jpg", budget=60)
 
 
-@pytest.mark.parametrize("single", ["photo.jpg", b"data", Path("photo.jpg")])
+@pytest.mark.parametrize(
+    "single",
+    [*("photo.jpg", b"data", Path("photo.jpg")), io.BytesIO(b"data"), Image.new("L", (16, 16))],
+    ids=lambda x: type(x).__name__,
+)
 def test_many_pictures_come_in_a_list(single):
     with pytest.raises(restoration.RestorationError, match="in a list"):
         restoration.restore_many(single)

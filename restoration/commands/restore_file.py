@@ -71,12 +71,7 @@ def restore_file(
     pixels = picture.turned(to_pixels(image, form.dtype))
     kept = picture.metadata.stripped() if options.strip else picture.metadata
     content = form.encode(pixels, kept)
-    if target == STANDARD:
-        sys.stdout.buffer.write(content)
-        sys.stdout.flush()
-    else:
-        check_writable(target, options.overwrite)  # others may have written meanwhile
-        write_atomically(target, content)
+    sheet = None
     if options.compare is not None:
         before = "picture" if isinstance(picture, Picture) else "JPEG"
         panels = {before: picture.pixels, "restored": to_pixels(image)}
@@ -88,8 +83,15 @@ def restore_file(
                 for name, panel in panels.items()
             ]
         )
-        check_writable(options.compare, options.overwrite)
+    for path in (target, options.compare):  # others may have written meanwhile
+        check_writable(path, options.overwrite)
+    if sheet is not None:  # first: where the result is, nothing is left to do
         write_atomically(options.compare, sheet)
+    if target == STANDARD:
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+    else:
+        write_atomically(target, content)
     opaque = pixels.shape[-1] in (1, 3) or pixels[..., -1].min() == np.iinfo(form.dtype).max
     return {**asdict(report), "left_out": form.left_out(kept, bool(opaque))}
 

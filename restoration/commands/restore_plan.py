@@ -227,6 +227,8 @@ def check_writable(path: Path | None, overwrite: bool) -> None:
         raise RestorationError(f"cannot write {path}: {error.strerror}") from error
     if exists and not overwrite:
         raise RestorationError(f"{path} exists; give --overwrite to replace it")
-    if not os.access(path.parent, os.W_OK):
-        reason = "not writable" if path.parent.is_dir() else "not a folder"
-        raise RestorationError(f"cannot write {path}: {path.parent} is {reason}")
+    folder = Path(os.path.realpath(path)).parent  # of what a link leads to
+    if not os.access(folder, os.W_OK):
+        reason = "not writable" if folder.is_dir() else "not a folder"
+        named = folder if path.is_symlink() else path.parent
+        raise RestorationError(f"cannot write {path}: {named} is {reason}")

@@ -20,6 +20,8 @@ from restoration.support.tiles import tiles_of
 
 SIDE = 1280  # pixels of the parts in which large images are done
 HALO = 32  # pixels around them: what lies further away hardly counts
+STRIDE = 5  # pixels between two groups
+RADIUS = 20  # of the window that is searched for similar patches, pixels
 # Share of the JPEG itself in what the passes start from. Total variation alone takes fine patterns
 # away; on tuning images at quality 10 to 90 less than half of the JPEG gains most.
 UNSMOOTHED = 0.35
@@ -76,8 +78,8 @@ def collaborative_restoration(
     passes: int,
     strengths: tuple[float, float] = (1.2, 0.35),
     shrink: float = SHRINK,
-    stride: int = 5,
-    radius: int = 20,
+    stride: int = STRIDE,
+    radius: int = RADIUS,
     count: int = 16,
     guidance: float = 1.0,
     variances: Sequence[Tensor] | None = None,

@@ -8,7 +8,14 @@ import torch
 from torch import Tensor
 
 from restoration.estimate.collaborative import collaborative_filter, grouped
-from restoration.estimate.passes import HALO, SIDE, error_variances, with_luma_edges
+from restoration.estimate.passes import (
+    HALO,
+    RADIUS,
+    SIDE,
+    STRIDE,
+    error_variances,
+    with_luma_edges,
+)
 from restoration.jpeg.image import Quantised
 from restoration.jpeg.projection import CODING_UNIT
 from restoration.support.tiles import tiles_of
@@ -43,7 +50,7 @@ def polished(
     result = torch.empty_like(image)
     for tile in tiles_of(file.height, file.width, SIDE, HALO, CODING_UNIT):
         planes = operator.planes(tile.outer(image))
-        groups = grouped(planes, variances, stride=5, radius=20, count=count)
+        groups = grouped(planes, variances, STRIDE, RADIUS, count)
         own = groups.padded(planes)
         filtered = collaborative_filter(own, groups.positions, groups.variances, STRENGTH, own)
         planes = filtered[None, :, : planes.shape[-2], : planes.shape[-1]].clone()

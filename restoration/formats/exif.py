@@ -6,8 +6,10 @@ import struct
 from fractions import Fraction
 from typing import NamedTuple
 
-HEAD = b"Exif\0\0"  # in front of a block, where Pillow has one
+HEAD = b"Exif\0\0"  # in front of a block, where Pillow has one; some programs write it twice
+ORDERS = {b"II*\0": "<", b"II\0*": "<", b"MM\0*": ">", b"MM*\0": ">"}  # two are somebody's mistake
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x0112, 0x011A, 0x011B, 0x0128
+THUMBNAIL, THUMBNAIL_SIZE = 0x0201, 0x0202
 ORIENTATIONS = range(2, 9)  # that ask for a turn
 ENTRY = 12  # bytes
 INCH = 2  # resolution unit
@@ -16,64 +18,100 @@ WHOLE = {1: "B", SHORT: "H", 4: "I"}  # types of numbers that some write an orie
 
 
 class Directory(NamedTuple):
-    """The first directory of a block.
+    """A directory of a block, as far as it is whole.
 
     Attributes:
         order: of its numbers' bytes, as ``struct`` has it.
-        places: of its entries behind ``HEAD``, by their tags; of a tag that is there twice the
-            first one, which is what is read.
-        end: of its entries, where the place of the next directory stands.
+        start: where the number of its entries stands, behind ``HEAD``.
+        places: of its entries, by their tags; of a tag that is there twice the first one, which is
+            what is read.
+        end: of its entries, where the place of the next directory should stand.
     """
 
     order: str
+    start: int
     places: dict[int, int]
     end: int
 
+    def number(self, tiff: bytes | bytearray, tag: int) -> int | None:
+        """Read a whole number; None where there is none."""
+        place = self.places.get(tag)
+        if place is None:
+            return None
+        kind, count = struct.unpack_from(f"{self.order}HI", tiff, place + 2)
+        if kind not in WHOLE or count != 1:
+            return None
+        return int(struct.unpack_from(self.order + WHOLE[kind], tiff, place + 8)[0])
 
-def directory_of(tiff: bytes) -> Directory | None:
-    """Find the first directory; None where what should hold it is damaged.
+
+def directory_of(tiff: bytes | bytearray, pointer: int = 4) -> Directory | None:
+    """Find a directory; None where there is none.
+
+    Args:
+        tiff: a block without ``HEAD``.
+        pointer: where its place stands; by default that of the first one.
 
     Reference: TIFF 6.0, section 2.
     """
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    order = ORDERS.get(bytes(tiff[:4]))
+    if order is None:
+        return None
     try:
-        if order is None:
-            return None
-        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (start,) = struct.unpack_from(f"{order}I", tiff, pointer)
         (number,) = struct.unpack_from(f"{order}H", tiff, start)
-        end = start + 2 + ENTRY * number
-        places: dict[int, int] = {}
-        for place in range(start + 2, end, ENTRY):
-            (tag,) = struct.unpack_from(f"{order}H", tiff, place)
-            places.setdefault(tag, place)
     except struct.error:
         return None
-    return Directory(order, places, end) if end + 4 <= len(tiff) else None
+    if start == 0:
+        return None
+    number = min(number, (len(tiff) - start - 2) // ENTRY)
+    end = start + 2 + ENTRY * number
+    places: dict[int, int] = {}
+    for place in range(start + 2, end, ENTRY):
+        (tag,) = struct.unpack_from(f"{order}H", tiff, place)
+        places.setdefault(tag, place)
+    return Directory(order, start, places, end)
+
+
+def bare(block: bytes) -> bytes:
+    """Take ``HEAD`` away, as often as it is there."""
+    while block.startswith(HEAD):
+        block = block[len(HEAD) :]
+    return block
 
 
 def read_exif(block: bytes | None) -> tuple[bytes | None, int, bool]:
     """Split an EXIF block into the rest and the orientation; what is damaged counts as none.
 
-    The rest is the block with an orientation of 1, and without the way to the thumbnail, which
-    would show the picture as it was.
+    The rest is the block with an orientation of 1, and without the thumbnail, which would show the
+    picture as it was: it is cut off where it ends the block, as is usual, and not found otherwise.
 
     Returns:
         The rest, the orientation, and whether the block tells a resolution.
     """
-    tiff = (block or b"").removeprefix(HEAD)
+    tiff = bare(block or b"")
     found = directory_of(tiff)
     if found is None:
         return None, 1, False
-    order, places, end = found
-    kept, orientation = bytearray(tiff), 1
+    order, start, places, end = found
+    kept = bytearray(tiff) + bytes(max(end + 4 - len(tiff), 0))
+    struct.pack_into(f"{order}H", kept, start, (end - start - 2) // ENTRY)
+    cut_thumbnail(kept, end)
     kept[end : end + 4] = bytes(4)
+    orientation = found.number(tiff, ORIENTATION) or 1
     if ORIENTATION in places:
-        kind, number = struct.unpack_from(f"{order}HI", tiff, places[ORIENTATION] + 2)
-        if kind in WHOLE and number == 1:
-            (value,) = struct.unpack_from(order + WHOLE[kind], tiff, places[ORIENTATION] + 8)
-            orientation = value if value in ORIENTATIONS else 1
         struct.pack_into(f"{order}HIHH", kept, places[ORIENTATION] + 2, SHORT, 1, 1, 0)
+    orientation = orientation if orientation in ORIENTATIONS else 1
     return HEAD + kept, orientation, density_of(tiff, found) > 0
+
+
+def cut_thumbnail(tiff: bytearray, pointer: int) -> None:
+    """Cut off the thumbnail that the second directory leads to, where it ends the block."""
+    second = directory_of(tiff, pointer)
+    if second is None:
+        return
+    place, size = (second.number(tiff, tag) for tag in (THUMBNAIL, THUMBNAIL_SIZE))
+    if place and size and place >= pointer + 4 and place + size >= len(tiff) - 3:
+        del tiff[place:]
 
 
 def density_of(tiff: bytes, directory: Directory) -> float:
@@ -91,13 +129,15 @@ def with_resolution(block: bytes | None, dpi: tuple[float, float]) -> bytes:
     """Tell the resolution in a block, in a directory behind all else.
 
     Args:
-        block: from ``read_exif``; None for a new one.
+        block: from ``read_exif``; what cannot be read, or None, for a new one.
         dpi: pixels per inch across and down.
     """
-    tiff = (block or HEAD + b"MM\0*\0\0\0\x08" + bytes(6)).removeprefix(HEAD)
-    tiff += bytes(len(tiff) % 2)
+    tiff = bare(block or b"")
     found = directory_of(tiff)
-    assert found is not None
+    if found is None:
+        tiff = b"MM\0*\0\0\0\x08" + bytes(6)
+        found = Directory(">", 8, {}, 10)
+    tiff += bytes(len(tiff) % 2)
     order = found.order
     entries = {tag: tiff[place : place + ENTRY] for tag, place in found.places.items()}
     for tag, value in zip((X_RESOLUTION, Y_RESOLUTION), dpi, strict=True):

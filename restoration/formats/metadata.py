@@ -53,7 +53,7 @@ class Metadata:
 
     Attributes:
         icc_profile: what the numbers of its colours mean.
-        exif: the block without its orientation; None where it cannot be read.
+        exif: the block, upright and without its thumbnail; None where it cannot be read.
         xmp: the packet, without what is true of that file alone.
         iptc: the records of the IPTC (caption, keywords, author).
         dpi: pixels per inch across and down.
@@ -173,7 +173,7 @@ def left_in_png(image: Image.Image) -> list[str]:
     """Tell what else a PNG says: texts, and what its colours mean if no profile does."""
     texts = [name for name in getattr(image, "text", {}) if name not in KNOWN_TEXTS]
     odd = "icc_profile" not in image.info and image.info.get("gamma", SRGB_GAMMA) != SRGB_GAMMA
-    return [*([f"texts ({', '.join(texts)})"] if texts else []), *(["gamma"] if odd else [])]
+    return [*(["texts"] if texts else []), *(["gamma"] if odd else [])]
 
 
 def as_stored(value: object) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ def tiff(pixels: NDArray[np.uint16], metadata: Metadata) -> bytes:
     """
     H, W, C = pixels.shape
     tags = ImageFileDirectory_v2()
-    for tag, value in exif_tags(metadata.exif):
+    for tag, value in exif_tags(metadata.exif).kept.items():
         tags[tag] = value
     differences = np.diff(pixels, axis=1, prepend=np.zeros_like(pixels[:, :1]))
     strips = [
@@ -62,9 +62,17 @@ def tiff(pixels: NDArray[np.uint16], metadata: Metadata) -> bytes:
     return b"".join([file.getvalue(), *strips])
 
 
-def exif_tags(block: bytes | None) -> Iterator[tuple[int, object]]:
-    """Yield the tags of an EXIF block that may stand in a TIFF."""
-    exif = Image.Exif()
+class Tags(NamedTuple):
+    """Tags of an EXIF block that may stand in a TIFF, and whether others, or accents, are lost."""
+
+    kept: dict[int, object]
+    lost: bool
+
+
+def exif_tags(block: bytes | None) -> Tags:
+    """Choose the tags of an EXIF block that may stand in a TIFF."""
+    exif, lost = Image.Exif(), False
+    kept: dict[int, object] = {}
     try:
         exif.load(block or b"")
         for tag in DESCRIBING:
@@ -73,11 +81,18 @@ def exif_tags(block: bytes | None) -> Iterator[tuple[int, object]]:
             if tag in (EXIF_TAG, GPS_TAG):
                 inner = exif.get_ifd(tag)
                 inner.pop(INTEROPERABILITY, None)  # a place in the other file
-                yield tag, {k: v for k, v in inner.items() if can_be_written(tag, {k: v})}
+                written = {k: v for k, v in inner.items() if can_be_written(tag, {k: v})}
+                kept[tag] = written
+                # Pillow writes bytes of these as another type, and texts as ASCII
+                texts = [v for v in inner.values() if isinstance(v, str)]
+                lost = lost or len(written) < len(inner) or not "".join(texts).isascii()
             elif can_be_written(tag, as_stored(exif[tag])):
-                yield tag, as_stored(exif[tag])
+                kept[tag] = as_stored(exif[tag])
+            else:
+                lost = True
     except DAMAGED_EXIF:
-        return
+        lost = True
+    return Tags(kept, lost)
 
 
 def can_be_written(tag: int, value: object) -> bool:

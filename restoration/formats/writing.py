@@ -17,7 +17,7 @@ from restoration.errors import RestorationError, UsageError
 from restoration.formats.metadata import Metadata, photoshop, with_density
 from restoration.formats.opening import JPEG_SIDE
 from restoration.formats.png import png, to_image
-from restoration.formats.tiff import tiff
+from restoration.formats.tiff import exif_tags, tiff
 
 SEGMENT = 65_000  # bytes that a segment of a JPEG holds, less what tells what it is
 JPEG_QUALITY = 95
@@ -79,6 +79,8 @@ class Format:
             names += [
                 x for x in ("exif", "xmp", "iptc") if len(metadata.info.get(x, b"")) > SEGMENT
             ]
+        if self.encode is tiff and exif_tags(metadata.exif).lost:
+            names.append("parts of the EXIF")
         return [*(WORDS.get(name, name) for name in names), *metadata.elsewhere]
 
 

@@ -140,7 +140,8 @@ def end_of_scans(data: bytes) -> int:
 
 def zeros_in(data: bytes) -> int:
     """Find zeros in place of data; -1 where there are none, or only behind the picture."""
-    return data.find(ZEROS, data.find(bytes([0xFF, SCAN])), end_of_scans(data))
+    end = data.rfind(END, 0, -len(END))  # the last is that of ``closed``
+    return data.find(ZEROS, data.find(bytes([0xFF, SCAN])), end if end > 0 else len(data))
 
 
 def is_cut(complained: list[str]) -> bool:

@@ -44,12 +44,14 @@ File = str | Path | Content  # by its path, or in memory
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Open ``path`` for writing: a reader sees the old file or the whole new one, never a part.
 
+    Where it is a link, what it leads to is written.
+
     Raises:
         RestorationError: the folder is missing or not writable, or the disk is full.
     """
     temporary: str | None = None
     try:
-        place = Path(os.path.realpath(path))  # a link stays, and what it leads to is written
+        place = Path(os.path.realpath(path))
         # a name of its own that nobody can foresee, short enough beside a long one
         descriptor, temporary = tempfile.mkstemp(".tmp", ".", place.parent)
         with open(descriptor, "wb") as file:

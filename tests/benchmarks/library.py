@@ -37,8 +37,8 @@ MIXED = (10, 15, 20, 25, 30, 40)
 APPLIED = {
     "network, 1 way": (1, 0.75),
     "network, 2 ways": (2, 0.75),
-    "network": (8, 0.75),  # and polished
-    "network, no last pass": (8, 0.75),
+    "network": (8, 0.75),
+    "network, polished": (8, 0.75),  # what ``restore --network`` does
     "network, cells of 0.5": (8, 0.5),
     "network, cells of 0.9": (8, 0.9),
     "network, whole cells": (8, 1.0),
@@ -75,7 +75,7 @@ class Restorer:
             began = processor_seconds()
             image = restored_by(self.net, self.jpeg, ways)
             self.outputs[ways] = image, processor_seconds() - began
-        if method == "network":
+        if method == "network, polished":
             return finished(image, self.jpeg.quantised), shared
         if shrink is None:
             return image.clamp(0, 1), shared

@@ -177,6 +177,7 @@ def test_a_file_that_appears_during_the_work_is_left_alone(capsys, monkeypatch, 
     assert main([*FAST, "photo.jpg", "-o", "o.png", "--compare", "sheet.png"]) == 1
     assert f"{path} exists; give --overwrite" in capsys.readouterr().err
     assert path.read_bytes() == b"precious"
+    assert not {"o.png", "sheet.png"} - {path.name} & set(os.listdir())
 
 
 def test_a_sheet_that_is_missing_is_not_skipped_untold(capsys):
@@ -191,11 +192,17 @@ def test_a_sheet_that_is_missing_is_not_skipped_untold(capsys):
     assert Path("sheet.png").exists()
 
 
-def test_a_link_stays_one(capsys):
+def test_a_link_stays_one(capsys, monkeypatch):
     Path("there").mkdir()
     os.symlink("there/real.png", "o.png")
     assert main([*FAST, "photo.jpg", "-o", "o.png"]) == 0
     assert Path("o.png").is_symlink()
+    os.symlink("missing/real.png", "far.png")
+    capsys.readouterr()
+    with monkeypatch.context() as early:
+        early.setattr(restoring, "restore_jpeg", None)  # told before the work
+        assert main([*FAST, "photo.jpg", "-o", "far.png"]) == 1
+    assert "missing is not a folder" in capsys.readouterr().err
     with Image.open("there/real.png") as image:
         assert image.size == (48, 48)
 

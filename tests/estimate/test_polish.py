@@ -1,5 +1,7 @@
 """The last pass over what networks made of a file."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -55,6 +57,20 @@ def test_large_images_in_parts_are_the_same(photo, monkeypatch):
     monkeypatch.setattr(polish, "SIDE", 96)
     parts = polished(image, file)
     assert psnr(parts, whole) > 50
+
+
+def test_a_file_of_wide_cells_is_polished_as_its_widths_say(photo):
+    """Twice the width is twice the step; and what is given is left as it is."""
+    file, _, image = noisy(photo[:48, :64])
+    halved = replace(
+        file,
+        coefficients=tuple(q * 2 for q in file.coefficients),
+        tables=tuple(t / 2 for t in file.tables),
+        widths=tuple(torch.full_like(q, 2.0) for q in file.coefficients),
+    )
+    before = image.clone()
+    torch.testing.assert_close(polished(image, halved), polished(image, file))
+    assert torch.equal(image, before)
 
 
 def test_a_grey_image_has_no_chroma_to_lead(photo):

@@ -2,16 +2,18 @@
 
 import io
 import struct
+import warnings
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from restoration.formats.exif import read_exif, with_resolution
-from restoration.formats.metadata import read_metadata
+from restoration.formats.metadata import Metadata, read_metadata
 from restoration.formats.writing import FORMATS
 
-ARTIST, ALTITUDE, TAKEN = 0x013B, 6, 0x9003
+ARTIST, ALTITUDE, OWNER = 0x013B, 6, 0xA430
+OWNED = "J\u00fcrgen".encode()
 
 
 def block(order, entries, following=0, behind=b""):
@@ -46,12 +48,51 @@ def test_all_but_the_turn_and_the_way_to_the_thumbnail_stays(order, kind, form):
     "damaged",
     [
         *(b"Exif\0\0", b"Exif\0\0II*\0", b"Exif\0\0XX*\0\x08\0\0\0", b"nonsense"),
-        block("<", [(0x0112, 3, 1, b"\6\0\0\0")])[:-5],
+        block("<", [(0x0112, 3, 1, b"\6\0\0\0")])[:15],
         block("<", [(0x0112, 3, 1, b"\6\0\0\0")]).replace(b"\x08\0\0\0", b"\xff\xff\xff\xff"),
     ],
 )
 def test_damaged_blocks_count_as_none(damaged):
     assert read_exif(damaged) == (None, 1, False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda b: b[:-4],  # no place of a next directory
+        lambda b: b[:-1],
+        lambda b: b"Exif\0\0" + b,
+        lambda b: b.replace(b"II*\0", b"II\0*"),
+        lambda b: b.replace(b"\x01\0\x12\x01", b"\x02\0\x12\x01"),  # one entry too many
+    ],
+)
+def test_blocks_that_others_read_are_read(change):
+    """Each of them Pillow reads as well."""
+    changed = change(block("<", [(0x0112, 3, 1, b"\6\0\0\0")]))
+    with warnings.catch_warnings(action="ignore"):  # Pillow's of what is missing
+        assert values(changed)[0x0112] == 6
+    exif, orientation, _ = read_exif(changed)
+    assert orientation == 6
+    assert values(exif)[0x0112] == 1
+
+
+def test_the_thumbnail_is_cut_off():
+    image = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(image, "JPEG")
+    thumbnail = image.getvalue()
+    following = [
+        (0x0201, 4, 1, struct.pack("<I", 8 + 2 + 12 + 4 + 2 + 24 + 4)),
+        (0x0202, 4, 1, struct.pack("<I", len(thumbnail))),
+    ]
+    second = block("<", following)[14:]
+    with_it = block("<", [(0x0112, 3, 1, b"\6\0\0\0")], 26, second + thumbnail)
+    whole = Image.Exif()
+    whole.load(with_it)
+    assert whole.get_ifd(ExifTags.IFD.IFD1)[0x0202] == len(thumbnail)
+    exif, orientation, _ = read_exif(with_it)
+    assert orientation == 6
+    assert thumbnail[:4] not in exif
+    assert len(exif) == len(with_it) - len(thumbnail)
 
 
 def test_of_a_tag_that_is_there_twice_the_first_counts():
@@ -79,7 +120,8 @@ def odd_exif():
     """Texts that are not ASCII, a tag of text that holds UTF-8, and an altitude below zero."""
     artist, note = "J\u00fcrgen \u2713".encode(), bytes(range(200, 230))
     gps = struct.pack("<HHHII", 1, ALTITUDE, 10, 1, 200) + bytes(4)
-    inner = struct.pack("<HHHII", 1, 0x927C, 7, len(note), 240) + bytes(4)
+    inner = struct.pack("<HHHII", 2, 0x927C, 7, len(note), 240)
+    inner += struct.pack("<HHII", OWNER, 2, len(OWNED) + 1, 275) + bytes(4)
     entries = [
         (ARTIST, 2, len(artist) + 1, struct.pack("<I", 100)),
         (0x8769, 4, 1, struct.pack("<I", 160)),
@@ -92,6 +134,7 @@ def odd_exif():
         (160, inner),
         (200, struct.pack("<ii", -12, 1)),
         (240, note),
+        (275, OWNED),
     ):
         made[6 + place : 6 + place + len(content)] = content
     return bytes(made), artist, note
@@ -112,6 +155,7 @@ def test_what_no_program_would_write_again_is_kept_byte_by_byte(name):
     again = Image.open(io.BytesIO(data)).getexif()
     assert again[ARTIST].encode("latin-1") == artist
     assert again.get_ifd(0x8769)[0x927C] == note
+    assert again.get_ifd(0x8769)[OWNER].encode("latin-1") == OWNED
     assert again.get_ifd(0x8825)[ALTITUDE] == -12
 
 
@@ -125,7 +169,12 @@ def test_a_tiff_has_the_texts_too():
     again = Image.open(io.BytesIO(data)).getexif()
     assert again[ARTIST].encode("latin-1") == artist
     assert again.get_ifd(0x8769)[0x927C] == note
-    assert ALTITUDE not in again.get_ifd(0x8825)  # which has no sign there
+    assert tiff.left_out(metadata, True) == ["parts of the EXIF"]  # the accent of an inner text
+    assert ALTITUDE not in again.get_ifd(0x8825)  # nor the altitude, which has no sign there
+    plain = Image.Exif()
+    plain[ARTIST] = "me"
+    plain.get_ifd(0x8769)[0x9003] = "2020:01:01 00:00:00"
+    assert tiff.left_out(Metadata(exif=plain.tobytes()), True) == []
     assert artist in read_metadata(Image.open(io.BytesIO(data)), data)[0].exif
 
 

@@ -19,9 +19,9 @@ from restoration.networks.deblocking import DeblockingNetwork
 from restoration.presets import BALANCED, BEST, FAST, Preset
 
 
-def polished_within(image, file):
+def polished_within(image, file, count=16):
     """What becomes of the mean of networks."""
-    return within_cells(polished(within_cells(image, file), file), file)
+    return within_cells(polished(within_cells(image, file), file, count), file)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_rounds_go_on_from_each_other_and_later_ones_count_more(photo, monkeypat
 
 def test_half_of_the_result_is_of_networks_that_restore_by_themselves(photo, monkeypatch):
     jpeg = compress(photo[:96, :112], 10)
-    estimate = first_estimate(jpeg.quantised, passes=1)
+    estimate = first_estimate(jpeg.quantised, passes=1, count=8)
     last = []
 
     def optimise(pool, networks, report):
@@ -86,11 +86,11 @@ def test_half_of_the_result_is_of_networks_that_restore_by_themselves(photo, mon
 
     monkeypatch.setattr(rounds, "optimise", optimise)
     pool = SimpleNamespace(begin=lambda: None)
-    preset = Preset(passes=1, rounds=1, networks=2, steps=400, alone=1000)
+    preset = Preset(passes=1, count=8, rounds=1, networks=2, steps=400, alone=1000)
     image = pipeline.restore_jpeg(jpeg, preset, seed=5, device="cpu", pool=pool)
     corrected = within_cells(estimate + 0.01, jpeg.quantised)
     mean = ((estimate + 0.01) + (corrected - 0.02)) / 2
-    expected = polished_within(mean, jpeg.quantised)
+    expected = polished_within(mean, jpeg.quantised, count=8)
     torch.testing.assert_close(image, expected, atol=1e-5, rtol=0)
     assert [m.seed for m in last] == [7, 8]
     np.testing.assert_allclose(last[0].estimate, corrected, atol=1e-5)

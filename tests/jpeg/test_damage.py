@@ -58,6 +58,14 @@ def test_what_is_left_of_a_damaged_file_is_read(photo, tmp_path, capfd, change, 
     assert (read.pixels[found + 16 :] != whole.pixels[found + 16 :]).any((1, 2)).all()
 
 
+def test_zeros_behind_a_stray_end_are_found(photo, tmp_path):
+    good = encoded(photo, quality=40)
+    at = len(good) // 2
+    (tmp_path / "bad.jpg").write_bytes(good[:at] + b"\xff\xd9" + bytes(300) + good[at + 302 :])
+    damage = read_jpeg(tmp_path / "bad.jpg").damage
+    assert re.fullmatch(r"damaged from about line (\d+) on", damage)
+
+
 @pytest.mark.parametrize("behind", [b"", b"another picture", b"\0" * 40])
 def test_a_file_with_its_end_was_not_cut_short(photo, tmp_path, behind):
     good = encoded(photo, quality=40)

@@ -81,7 +81,7 @@ def restored_within(
     device: str = "cpu",
     advance: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """Restore a file with a network as it is, projected onto the file's narrowed cells.
+    """Restore a file with a network as it is, see ``finished``.
 
     Args:
         net: the network.
