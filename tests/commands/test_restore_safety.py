@@ -192,6 +192,11 @@ def test_a_sheet_that_is_missing_is_not_skipped_untold(capsys):
     assert Path("sheet.png").exists()
 
 
+def test_a_picture_that_is_too_small_to_be_searched_is_told_so(capsys):
+    assert main([*FAST, "photo.png"]) == 1  # 48 x 48
+    assert "photo.png is too small to show an earlier JPEG" in capsys.readouterr().err
+
+
 def test_a_link_stays_one(capsys, monkeypatch):
     Path("there").mkdir()
     os.symlink("there/real.png", "o.png")
