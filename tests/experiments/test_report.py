@@ -24,9 +24,9 @@ def test_runs_of_other_settings_are_left_out_and_told(runs, tmp_path, capsys):
     assert [r.image for r in kept] == ["a", "b", "c"]
     assert [r.settings for r in others] == ["short"]
     assert main(["report", str(tmp_path / "more"), "-o", str(tmp_path / "out")]) == 0
-    assert "1 runs are left out" in capsys.readouterr().err
+    assert "1 run is left out" in capsys.readouterr().err
     report = (tmp_path / "out/report.md").read_text()
-    assert "1 runs are left out" in report
+    assert "1 run is left out" in report
     assert "a-mse-None-True-short" in report
     assert rows_of(tmp_path / "out/tables1and2.csv")[0]["PSNR"] == "27.00"
 

@@ -85,9 +85,10 @@ def report(records: Sequence[Record], missing: Sequence[str], others: Sequence[R
 
 def left_out(others: Sequence[Record]) -> str:
     """Tell of runs that the report leaves out."""
+    number = "1 run is" if len(others) == 1 else f"{len(others)} runs are"
     return (
-        f"{len(others)} runs are left out, since the sweep gave them other settings than most "
-        f"(steps or crop, say): {others[0].folder}, for one. A report of their own wants a folder "
+        f"{number} left out, of other settings in the sweep than most (steps or crop, say): "
+        f"{others[0].folder}, for one. A report of their own wants a folder "
         "of their own."
     )
 
